@@ -1,0 +1,69 @@
+# The same targets are what CI runs. On Windows or without make: see "Without make" in README.md.
+PYTHON ?= python3
+VENV ?= .venv
+TORCH := torch==2.13.0
+
+# What the service reads from the environment may also be given as `make run PORT=9000`.
+export HOST PORT OLLAMA_BASE_URL LOG_LEVEL VECTOR_STORE_PATH MODEL_CACHE_DIR
+
+ifeq ($(OS),Windows_NT)
+BIN := $(VENV)/Scripts
+else
+BIN := $(VENV)/bin
+endif
+PY := $(BIN)/python
+
+.DEFAULT_GOAL := help
+.PHONY: help run install install-dev test check format clean lock notebooks
+
+help: ## Show what there is
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+run: install ## Start the service on http://127.0.0.1:8000 (HOST=, PORT=, OLLAMA_BASE_URL= may be given)
+	@$(PY) server.py
+
+install: $(VENV)/.installed ## Make .venv and install the lock into it
+
+install-dev: $(VENV)/.installed-dev ## The same with what checks and tests need
+
+test: install-dev ## Run the whole test suite
+	$(PY) -m pytest
+
+check: install-dev ## Formatting, lint, types, and who may import whom
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: install-dev ## Format the code and mend what can be mended
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+notebooks: install-dev ## Run the notebooks and keep their output
+	$(PY) -m tests.support.notebooks
+
+lock: install-dev ## Find new versions for requirements.txt and requirements-dev.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-annotate --no-header --upgrade \
+		--overrides requirements.overrides requirements.in --output-file requirements.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-annotate --no-header --upgrade \
+		--overrides requirements.overrides --constraint requirements.txt \
+		requirements-dev.in --output-file requirements-dev.txt
+
+clean: ## Remove .venv, caches and built files; memory indexes and sessions stay
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage htmlcov
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/.made:
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.13 ...") if sys.version_info < (3, 11) else None'
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+# torch first and by itself, then everything else exactly as locked: see the head of requirements.txt.
+$(VENV)/.installed: requirements.txt | $(VENV)/.made
+	$(PY) -m pip install --quiet --disable-pip-version-check $(TORCH)
+	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --requirement requirements.txt
+	@touch $@
+
+$(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed
+	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --requirement requirements-dev.txt
+	@touch $@

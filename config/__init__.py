@@ -1,0 +1,1 @@
+"""Settings and errors: the ground everything else stands on."""

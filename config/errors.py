@@ -1,0 +1,95 @@
+"""The closed tree of everything that can go wrong on purpose.
+
+    RouterError
+    ├── BadRequest                 the client must change the request
+    │   ├── UnknownModel
+    │   ├── ContextTooLong
+    │   └── BodyTooLarge
+    ├── ConfigError                a file or variable of the user's needs mending
+    ├── MemoryUnavailable          the memory bank or its index cannot be used now
+    │   └── IndexMismatch
+    └── BackendError               the model side failed
+        ├── BackendUnavailable     nothing answers; trying again may help
+        ├── ModelMissing
+        ├── ModelRefused           the model's server said no to this very request
+        ├── ModelTimeout
+        ├── ModelBusy
+        └── UpstreamBroken         the answer broke off or made no sense
+
+`wire/errors.py` is the one place that maps these to HTTP and OpenAI error objects. Every message is one sentence that
+a developer can act on.
+"""
+
+from __future__ import annotations
+
+
+class RouterError(Exception):
+    """Base of all errors the service raises on purpose; `message` may be shown to the client."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+class BadRequest(RouterError):
+    """The request cannot be served as it is; `param` names the field, e.g. `messages[0].role`."""
+
+    def __init__(self, message: str, *, param: str | None = None) -> None:
+        super().__init__(message)
+        self.param = param
+
+
+class UnknownModel(BadRequest):
+    """The client asked for a model that this service does not offer."""
+
+
+class ContextTooLong(BadRequest):
+    """The request does not fit the window, even without memory."""
+
+
+class BodyTooLarge(BadRequest):
+    """The request's body is larger than `server.max_body_bytes`."""
+
+
+class ConfigError(RouterError):
+    """A configuration file or variable is wrong; names file, key, value and bound."""
+
+
+class MemoryUnavailable(RouterError):
+    """The memory bank cannot be read or ranked now; requests go on without it."""
+
+
+class IndexMismatch(MemoryUnavailable):
+    """An index on disk was written by another embedder, dimension or version."""
+
+
+class BackendError(RouterError):
+    """The model side failed; `retry_after_s` is set where trying again can help."""
+
+    def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class BackendUnavailable(BackendError):
+    """No model server answers."""
+
+
+class ModelMissing(BackendError):
+    """The model server does not have the model; the message holds the `ollama pull` to type."""
+
+
+class ModelRefused(BackendError):
+    """The model server refused this request (its 400), e.g. tools for a model that has none."""
+
+
+class ModelTimeout(BackendError):
+    """One of the named time limits ran out."""
+
+
+class ModelBusy(BackendError):
+    """Too many requests wait for this model already."""
+
+
+class UpstreamBroken(BackendError):
+    """The model's answer ended without its end mark, or was not what the protocol says."""

@@ -1,0 +1,107 @@
+"""The only reader of configuration files and of the environment."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from dotenv import dotenv_values
+from pydantic import BaseModel, ValidationError
+
+from config.errors import ConfigError
+from config.schema import ModelsFile, ServerFile, Settings
+
+_Model = TypeVar("_Model", bound=BaseModel)
+
+CONFIG_DIR_VARIABLE = "ROUTER_CONFIG_DIR"
+ENVIRONMENT_KEYS: Mapping[str, tuple[str, str]] = {
+    "HOST": ("server", "host"),
+    "PORT": ("server", "port"),
+    "OLLAMA_BASE_URL": ("backend", "base_url"),
+    "LOG_LEVEL": ("logging", "level"),
+    "VECTOR_STORE_PATH": ("paths", "vector_store_path"),
+    "MODEL_CACHE_DIR": ("paths", "model_cache_dir"),
+}
+
+
+def load_settings(config_dir: Path | None = None, environment: Mapping[str, str] | None = None) -> Settings:
+    """Read `models.yaml`, `server_config.yaml`, `.env` and the environment; later ones win.
+
+    Args:
+        config_dir: where the two files are; default: `ROUTER_CONFIG_DIR`, else this package's own folder.
+        environment: default: `.env` of the working directory, overlaid by the process's environment.
+
+    Raises:
+        ConfigError: a file is missing or a value is wrong; names file, key, value and bound.
+    """
+    if environment is None:
+        dotenv = {key: value for key, value in dotenv_values(".env").items() if value is not None}
+        environment = {**dotenv, **os.environ}
+    folder = config_dir or Path(environment.get(CONFIG_DIR_VARIABLE) or Path(__file__).parent)
+    models = _validate(ModelsFile, _read_yaml(folder / "models.yaml"), {}, folder / "models.yaml")
+    values = _read_yaml(folder / "server_config.yaml")
+    sources = _overlay(values, environment)
+    server = _validate(ServerFile, values, sources, folder / "server_config.yaml")
+    return Settings(models=models, **{name: getattr(server, name) for name in ServerFile.model_fields})
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"{path} is missing: put it back, or unset {CONFIG_DIR_VARIABLE}.") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} cannot be read ({type(error).__name__}): make it a readable UTF-8 file.") from error
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f", line {mark.line + 1}" if mark else ""
+        raise ConfigError(f"{path}{line}: not valid YAML; mend the indentation or quoting there.") from error
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        raise ConfigError(f"{path}: the top level must be a mapping of keys, not a {type(content).__name__}.")
+    return content
+
+
+def _overlay(values: dict[str, Any], environment: Mapping[str, str]) -> dict[tuple[str, str], str]:
+    """Write the environment's values over the file's, in place; returns which variable set which key."""
+    sources: dict[tuple[str, str], str] = {}
+    for variable, (section, key) in ENVIRONMENT_KEYS.items():
+        if text := environment.get(variable, "").strip():
+            block = values.setdefault(section, {})
+            if isinstance(block, dict):
+                block[key] = text.lower() if variable == "LOG_LEVEL" else text
+                sources[section, key] = variable
+    return sources
+
+
+def _validate(
+    schema: type[_Model], values: dict[str, Any], sources: Mapping[tuple[str, str], str], path: Path
+) -> _Model:
+    try:
+        return schema.model_validate(values)
+    except ValidationError as error:
+        problems = [_describe(problem["loc"], problem, sources, path) for problem in error.errors()]
+        raise ConfigError("\n".join(problems)) from None
+
+
+def _describe(
+    location: tuple[int | str, ...],
+    problem: Mapping[str, Any],
+    sources: Mapping[tuple[str, str], str],
+    path: Path,
+) -> str:
+    key = ".".join(str(part) for part in location)
+    bound = str(problem["msg"]).removeprefix("Value error, ")
+    if problem["type"] == "extra_forbidden":
+        return f"{path}: {key} is not a known key; remove it or mend its spelling."
+    if problem["type"] == "missing":
+        return f"{path}: {key} is missing; add it."
+    variable = sources.get((str(location[0]), str(location[1]))) if len(location) > 1 else None
+    origin = f"environment variable {variable} ({key})" if variable else f"{path}: {key}"
+    value = problem["input"]
+    shown = f" = {value!r}" if not isinstance(value, dict | list) else ""
+    return f"{origin}{shown}: {bound[:1].lower()}{bound[1:]}."

@@ -1,0 +1,179 @@
+"""Everything that can be configured: frozen, bounded, units in names. Read by `config.load` only."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+Role = Literal["memory_fast", "implementation", "memory_analysis"]
+Mode = Literal["plan", "act", "yolo", "none"]
+LogLevel = Literal["debug", "info", "warning", "error"]
+
+ROLES: tuple[Role, ...] = ("memory_fast", "implementation", "memory_analysis")
+
+Seconds = Annotated[float, Field(gt=0, le=86_400)]
+Gigabytes = Annotated[float, Field(ge=0, le=4096)]
+Tokens = Annotated[int, Field(ge=256, le=10_485_760)]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class RoleSettings(_Frozen):
+    """One role's model and how it is called; the same option set for every call, as Ollama reloads on a change."""
+
+    model: str = Field(min_length=1, max_length=200, pattern=r"^\S+$")
+    job: str = Field(min_length=1, max_length=300)
+    window_tokens: Tokens
+    used_window_tokens: Tokens | None = None
+    temperature: float = Field(ge=0, le=2)
+    answer_limit_tokens: int = Field(ge=16, le=1_048_576)
+    keep_alive: str = Field(pattern=r"^(-1|0|\d+(s|m|h))$")
+    memory_gb: Gigabytes
+    thinking: bool | None = None
+    fallbacks: tuple[Role, ...] = ()
+
+    @property
+    def num_ctx(self) -> int:
+        """The window in tokens that Ollama is asked to load."""
+        return self.used_window_tokens or self.window_tokens
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.num_ctx > self.window_tokens:
+            raise ValueError(f"used_window_tokens must be at most window_tokens ({self.window_tokens})")
+        if self.answer_limit_tokens >= self.num_ctx:
+            raise ValueError(f"answer_limit_tokens must be smaller than the window ({self.num_ctx})")
+        return self
+
+
+class RoutingRule(_Frozen):
+    """A regular expression over the person's words that decides a role."""
+
+    name: str = Field(min_length=1, max_length=80)
+    role: Role
+    priority: int = Field(default=50, ge=0, le=1000)
+    pattern: str = Field(min_length=1, max_length=2000)
+    modes: tuple[Mode, ...] = ()
+
+    @field_validator("pattern")
+    @classmethod
+    def _compiles(cls, pattern: str) -> str:
+        try:
+            re.compile(pattern, re.IGNORECASE)
+        except re.error as error:
+            raise ValueError(f"must be a regular expression: {error}") from error
+        return pattern
+
+
+class RoutingSettings(_Frozen):
+    """How a request finds its role when the client does not name one."""
+
+    default_role: Role = "implementation"
+    rules: tuple[RoutingRule, ...] = ()
+
+
+class MachineSettings(_Frozen):
+    """What the machine has, in GB, and what is kept free beside the models."""
+
+    ram_gb: Gigabytes = 128
+    vram_gb: Gigabytes = 16
+    system_gb: Gigabytes = 15
+    vector_stores_gb: Gigabytes = 10
+    spare_gb: Gigabytes = 3
+
+
+class ModelsFile(_Frozen):
+    """The whole of `models.yaml`."""
+
+    machine: MachineSettings = MachineSettings()
+    roles: dict[Role, RoleSettings]
+    routing: RoutingSettings = RoutingSettings()
+
+    @field_validator("roles")
+    @classmethod
+    def _all_roles(cls, roles: dict[Role, RoleSettings]) -> dict[Role, RoleSettings]:
+        if missing := [role for role in ROLES if role not in roles]:
+            raise ValueError(f"must name all three roles; missing: {', '.join(missing)}")
+        return roles
+
+
+class ServerSettings(_Frozen):
+    """Where the service listens and how it keeps a client's line alive."""
+
+    host: str = Field(default="127.0.0.1", min_length=1)
+    port: int = Field(default=8000, ge=0, le=65_535)
+    model_id: str = Field(default="cline-memory-router", min_length=1, pattern=r"^\S+$")
+    model_aliases: tuple[str, ...] = ("router-auto", "auto")
+    max_body_bytes: int = Field(default=16 * 1024 * 1024, ge=1024, le=1024**3)
+    hold_status_s: float = Field(default=15, ge=0, le=60)
+    heartbeat_s: float = Field(default=5, gt=0, le=60)
+    shutdown_grace_s: float = Field(default=10, ge=0, le=600)
+
+
+class BackendSettings(_Frozen):
+    """How models are reached, and the time limits of a call."""
+
+    kind: Literal["auto", "ollama", "embedded"] = "auto"
+    base_url: str = Field(default="http://localhost:11434", pattern=r"^https?://[^\s/]+(/\S*)?$")
+    probe_timeout_s: Seconds = 2
+    connect_timeout_s: Seconds = 5
+    first_token_timeout_s: Seconds = 900
+    idle_timeout_s: Seconds = 120
+    calls_per_model: int = Field(default=1, ge=1, le=64)
+    max_waiting_calls: int = Field(default=32, ge=0, le=10_000)
+
+
+class MemorySettings(_Frozen):
+    """How much of the memory bank a request may carry, and which folders may be read."""
+
+    enabled: bool = True
+    budget_tokens: int = Field(default=4000, ge=0, le=200_000)
+    window_share: float = Field(default=0.25, ge=0, le=0.9)
+    max_files: int = Field(default=200, ge=1, le=10_000)
+    max_file_bytes: int = Field(default=1024 * 1024, ge=1024, le=64 * 1024 * 1024)
+    max_bank_bytes: int = Field(default=8 * 1024 * 1024, ge=1024, le=512 * 1024 * 1024)
+    workspace_roots: tuple[Path, ...] = ()
+    default_workspace: Path | None = None
+
+
+class SessionSettings(_Frozen):
+    """What is remembered of a conversation: never message bodies, see docs/architecture.md."""
+
+    enabled: bool = True
+    expiry_days: float = Field(default=14, gt=0, le=3650)
+
+
+class LoggingSettings(_Frozen):
+    """`auto` prints for people on a terminal and JSON lines otherwise."""
+
+    level: LogLevel = "info"
+    format: Literal["auto", "console", "json"] = "auto"
+
+
+class PathSettings(_Frozen):
+    """Folders the service writes to or reads models from; relative ones are under the working directory."""
+
+    vector_store_path: Path = Path("./vector_stores")
+    model_cache_dir: Path = Path("./models")
+
+
+class ServerFile(_Frozen):
+    """The whole of `server_config.yaml`."""
+
+    server: ServerSettings = ServerSettings()
+    backend: BackendSettings = BackendSettings()
+    memory: MemorySettings = MemorySettings()
+    sessions: SessionSettings = SessionSettings()
+    logging: LoggingSettings = LoggingSettings()
+    paths: PathSettings = PathSettings()
+
+
+class Settings(ServerFile):
+    """Both files and the environment, merged: what `build_app` takes."""
+
+    models: ModelsFile

@@ -1,0 +1,120 @@
+"""The text of a bank, cut into passages, as it is on disk now: only what changed is read again."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from retrievers.chunking import chunk_markdown
+from retrievers.reading import read_text
+from retrievers.types import BankFile, MemoryBank, Passage
+
+# File systems keep times as coarse as this: a file younger than that may change again and look the same.
+RACY_NS = 2_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class BankText:
+    """One file: all of it as one passage, and the same lines as chunks."""
+
+    file: BankFile
+    whole: Passage
+    chunks: tuple[Passage, ...]
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """All text of a bank in reading order; `content_ids` are those of its chunks."""
+
+    bank: MemoryBank
+    texts: tuple[BankText, ...]
+    content_ids: frozenset[str]
+
+    @property
+    def chunks(self) -> tuple[Passage, ...]:
+        """The chunks of all files, in reading order."""
+        return tuple(chunk for text in self.texts for chunk in text.chunks)
+
+    def by_content_id(self) -> dict[str, Passage]:
+        """One chunk for each content; of equal ones the first in reading order, hence a live one before
+        archived.
+        """
+        return {chunk.content_id: chunk for chunk in reversed(self.chunks)}
+
+
+def embedding_text(passage: Passage) -> str:
+    """What is embedded: the breadcrumb gives a chunk the context its lines alone lack."""
+    return f"{passage.heading}\n{passage.text}" if passage.heading else passage.text
+
+
+def content_id(heading: str, text: str) -> str:
+    """Known by content: equal heading and text have an equal id, in whatever file and line."""
+    return hashlib.sha256(f"{heading}\n{text}".encode("utf-8", "replace")).hexdigest()[:32]
+
+
+class CorpusReader:
+    """Reads one bank again and again; thread-safe."""
+
+    def __init__(self, *, max_file_bytes: int) -> None:
+        self._max_file_bytes = max_file_bytes
+        self._lock = threading.Lock()
+        self._known: dict[str, tuple[BankText, bool]] = {}
+        self._corpus: Corpus | None = None
+
+    def read(self, bank: MemoryBank) -> Corpus:
+        """The bank's text now; the very same object as before if nothing changed. Files that vanished are
+        left out.
+        """
+        with self._lock:
+            known: dict[str, tuple[BankText, bool]] = {}
+            for file in bank.files:
+                before = self._known.get(file.name)
+                if before is not None and before[0].file == file and before[1]:
+                    known[file.name] = before
+                    continue
+                settled = max(file.mtime_ns, file.ctime_ns) + RACY_NS < time.time_ns()
+                text = read_text(file, max_file_bytes=self._max_file_bytes)
+                if text is None:
+                    continue
+                if before is not None and before[0].file == file and before[0].whole.text == text:
+                    known[file.name] = (before[0], settled)
+                else:
+                    known[file.name] = (_passages(file, text), settled)
+            self._known = known
+            texts = tuple(text for text, _ in known.values())
+            last = self._corpus
+            if last is None or last.bank != bank or _identities(last.texts) != _identities(texts):
+                ids = frozenset(chunk.content_id for text in texts for chunk in text.chunks)
+                self._corpus = last = Corpus(bank, texts, ids)
+            return last
+
+
+def _identities(texts: tuple[BankText, ...]) -> list[int]:
+    return [id(text) for text in texts]
+
+
+def _passages(file: BankFile, text: str) -> BankText:
+    modified_at = datetime.fromtimestamp(file.mtime_ns / 1e9, tz=UTC)
+
+    def passage(text: str, heading: str, start_line: int, end_line: int) -> Passage:
+        return Passage(
+            text=text,
+            file=file.name,
+            heading=heading,
+            start_line=start_line,
+            end_line=end_line,
+            modified_at=modified_at,
+            content_id=content_id(heading, text),
+            archived=file.archived,
+        )
+
+    chunks = tuple(
+        passage(chunk.text, chunk.heading, chunk.start_line, chunk.end_line)
+        for chunk in chunk_markdown(text)
+        if chunk.text.strip()
+    )
+    lines = max(1, text.count("\n") + (not text.endswith("\n")))
+    return BankText(file, passage(text, "", 1, lines), chunks)

@@ -1,0 +1,58 @@
+"""Which passages go into a token budget. Pure functions; none ever returns more tokens than it was given."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from retrievers.corpus import Corpus
+from retrievers.types import Passage, TokenCounter
+
+# No tokenizer spends less than a token on so many bytes of prose or code: such a bank need not be counted.
+BYTES_PER_TOKEN_AT_MOST = 12
+
+
+def whole_bank(corpus: Corpus, budget_tokens: int, count_tokens: TokenCounter) -> tuple[Passage, ...] | None:
+    """One passage a file, in reading order, without blank files; None if they do not all fit."""
+    passages = [text.whole for text in corpus.texts if text.chunks]
+    if sum(len(passage.text) for passage in passages) > budget_tokens * BYTES_PER_TOKEN_AT_MOST:
+        return None
+    taken = fill(passages, budget_tokens, count_tokens)
+    return taken if len(taken) == len(passages) else None
+
+
+def fill(passages: Iterable[Passage], budget_tokens: int, count_tokens: TokenCounter) -> tuple[Passage, ...]:
+    """The passages that fit, first come first served, each with its `tokens`; one that does not fit is passed
+    over.
+    """
+    taken: list[Passage] = []
+    left = budget_tokens
+    for passage in passages:
+        if left <= 0:
+            break
+        tokens = count_tokens(passage.rendered)
+        if tokens <= left:
+            taken.append(replace(passage, tokens=tokens))
+            left -= tokens
+    return tuple(taken)
+
+
+def ranked(
+    corpus: Corpus,
+    hits: Iterable[tuple[str, float]],
+    unranked: Iterable[str],
+    budget_tokens: int,
+    count_tokens: TokenCounter,
+) -> tuple[Passage, ...]:
+    """The best passages by `hits` of `(content id, score)`, archived ones after all live ones.
+
+    `unranked` are chunks too new to have a vector: somebody works on them, so up to a third of the budget is
+    theirs, at the end. Hits whose chunk is no longer in the bank are dropped.
+    """
+    by_id = corpus.by_content_id()
+    wanted = frozenset(unranked)
+    fresh = fill((chunk for chunk in corpus.chunks if chunk.content_id in wanted), budget_tokens // 3, count_tokens)
+    best = [replace(by_id[key], score=score) for key, score in hits if key in by_id]
+    best.sort(key=lambda passage: passage.archived)
+    left = budget_tokens - sum(passage.tokens or 0 for passage in fresh)
+    return fill(best, left, count_tokens) + fresh

@@ -1,0 +1,181 @@
+"""Vectors in a FAISS index on disk. The only importer of faiss, and only when a store is built.
+
+    <folder>/manifest.json             format, embedder, dimension, name and hash of the vectors' file,
+    content ids <folder>/vectors-<generation>.faiss
+
+The manifest is replaced last and names its vectors, so a crash at any moment leaves the old pair or the new
+one. The text of passages is not stored: it is read from the bank, where it cannot be stale.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+import threading
+import time
+import uuid
+from collections.abc import Collection, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from config.errors import IndexMismatch
+from retrievers.types import Vectors
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+# Another service on this folder may be between writing its vectors and its manifest.
+KEEP_OLD_VECTORS_S = 60.0
+
+
+class FaissStore:
+    """Exact inner-product search over normalised vectors, by content id.
+
+    Args:
+        folder: Where the index lives; made when first saved.
+        embedder_name: Whose vectors these are; others on disk raise `IndexMismatch` on `load`.
+        dimension: Length of each vector.
+    """
+
+    def __init__(self, folder: Path, embedder_name: str, dimension: int) -> None:
+        import faiss  # noqa: PLC0415 - a native library, loaded only where a store is built
+
+        self._faiss: Any = faiss
+        self._folder = folder
+        self._embedder_name = embedder_name
+        self._dimension = dimension
+        self._lock = threading.Lock()
+        self._index = self._empty()
+        self._ids: dict[int, str] = {}
+
+    def load(self) -> None:
+        """Read what is on disk; nothing there is an empty store. Raises `IndexMismatch` if damaged or
+        foreign.
+        """
+        try:
+            manifest = json.loads((self._folder / MANIFEST).read_bytes())
+        except FileNotFoundError:
+            return
+        except (OSError, ValueError):
+            raise IndexMismatch("The index's manifest is damaged; the index will be rebuilt.") from None
+        index, ids = self._read(manifest)
+        with self._lock:
+            self._index, self._ids = index, ids
+
+    def save(self) -> None:
+        """Write all of it atomically. Raises `OSError`, and leaves the old state then."""
+        with self._lock:
+            data = self._faiss.serialize_index(self._index).tobytes()
+            ids = list(self._ids.values())
+        self._folder.mkdir(parents=True, exist_ok=True)
+        vectors_name = f"vectors-{uuid.uuid4().hex}.faiss"
+        _write_atomically(self._folder / vectors_name, data)
+        manifest = {
+            "format": FORMAT,
+            "embedder": self._embedder_name,
+            "dimension": self._dimension,
+            "vectors": vectors_name,
+            "sha256": hashlib.sha256(data).hexdigest(),
+            "ids": ids,
+        }
+        _write_atomically(self._folder / MANIFEST, json.dumps(manifest).encode())
+        self._remove_old(vectors_name)
+
+    def ids(self) -> frozenset[str]:
+        """The content ids that have a vector."""
+        with self._lock:
+            return frozenset(self._ids.values())
+
+    def add(self, ids: Sequence[str], vectors: Vectors) -> None:
+        """Add or replace; `vectors` is `(len(ids), dimension)` float32. Raises `IndexMismatch` on another
+        shape.
+        """
+        if vectors.shape != (len(ids), self._dimension):
+            raise IndexMismatch(f"Vectors of shape {vectors.shape} do not fit {len(ids)} ids x {self._dimension}.")
+        rows = {_number(content_id): row for row, content_id in enumerate(ids)}
+        numbers = np.fromiter(rows, dtype=np.int64, count=len(rows))
+        with self._lock:
+            self._drop(rows)
+            self._index.add_with_ids(np.ascontiguousarray(vectors[list(rows.values())], dtype=np.float32), numbers)
+            self._ids.update({number: ids[row] for number, row in rows.items()})
+
+    def remove(self, ids: Collection[str]) -> None:
+        """Remove; unknown ids are ignored."""
+        with self._lock:
+            self._drop(_number(content_id) for content_id in ids)
+
+    def search(self, vector: Vectors, k: int) -> list[tuple[str, float]]:
+        """At most `k` `(id, cosine similarity)`, best first; `vector` is `(dimension,)`, normalised."""
+        if vector.shape != (self._dimension,):
+            raise IndexMismatch(
+                f"A query of shape {vector.shape} does not fit an index of dimension {self._dimension}."
+            )
+        with self._lock:
+            k = min(k, len(self._ids))
+            if k <= 0:
+                return []
+            scores, numbers = self._index.search(np.ascontiguousarray(vector[None], dtype=np.float32), k)
+            found = zip(numbers[0].tolist(), scores[0].tolist(), strict=True)
+            return [(self._ids[number], score) for number, score in found if number in self._ids]
+
+    def _empty(self) -> Any:
+        return self._faiss.IndexIDMap2(self._faiss.IndexFlatIP(self._dimension))
+
+    def _drop(self, numbers: Iterable[int]) -> None:
+        known = [number for number in numbers if self._ids.pop(number, None) is not None]
+        if known:
+            self._index.remove_ids(np.array(known, dtype=np.int64))
+
+    def _read(self, manifest: Any) -> tuple[Any, dict[int, str]]:
+        expected = {"format": FORMAT, "embedder": self._embedder_name, "dimension": self._dimension}
+        if not isinstance(manifest, dict) or any(manifest.get(key) != value for key, value in expected.items()):
+            raise IndexMismatch("The index was written by another embedder or version; it will be rebuilt.")
+        damaged = IndexMismatch("The index's vectors are damaged; the index will be rebuilt.")
+        try:
+            # A name, not a path: the manifest may not send us elsewhere.
+            data = (self._folder / Path(manifest["vectors"]).name).read_bytes()
+            ids = {_number(content_id): str(content_id) for content_id in manifest["ids"]}
+        except (OSError, KeyError, TypeError, AttributeError):
+            raise damaged from None
+        # faiss trusts what it reads: nothing but our own bytes may reach it.
+        if hashlib.sha256(data).hexdigest() != manifest.get("sha256"):
+            raise damaged
+        try:
+            index = self._faiss.deserialize_index(np.frombuffer(data, dtype=np.uint8))
+            numbers = set(self._faiss.vector_to_array(index.id_map).tolist())
+        except (RuntimeError, AttributeError):
+            raise damaged from None
+        if index.d != self._dimension or index.ntotal != len(ids) or numbers != ids.keys():
+            raise damaged
+        return index, ids
+
+    def _remove_old(self, current: str) -> None:
+        oldest = time.time() - KEEP_OLD_VECTORS_S
+        for pattern in ("vectors-*.faiss", ".writing-*"):
+            for path in self._folder.glob(pattern):
+                try:
+                    if path.name != current and path.stat().st_mtime < oldest:
+                        path.unlink()
+                except OSError:
+                    continue
+
+
+def _number(content_id: str) -> int:
+    digest = hashlib.blake2b(content_id.encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") >> 1
+
+
+def _write_atomically(path: Path, data: bytes) -> None:
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".writing-")
+    try:
+        with os.fdopen(descriptor, "wb") as handle:
+            handle.write(data)
+            handle.flush()
+            os.fsync(handle.fileno())
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise

@@ -1,0 +1,86 @@
+"""What the tests of the memory bank share: a writer of banks and an embedder without a model."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from pathlib import Path
+
+import numpy as np
+from langchain_core.embeddings import Embeddings
+
+from config.errors import MemoryUnavailable
+from retrievers.types import EmbedderState, EmbedderStatus
+
+DIMENSION = 512
+
+
+def write_bank(folder: Path, files: dict[str, str]) -> Path:
+    """Write `files` (name -> text) below `folder` and return it."""
+    for name, text in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    return folder
+
+
+def two_core_files() -> dict[str, str]:
+    return {
+        "projectbrief.md": "# Brief\n\nA scheduler for tide gauges.\n",
+        "progress.md": "# Progress\n\nThe importer works.\n",
+    }
+
+
+def words(count: int, word: str = "tide") -> str:
+    """Lines of ten words, to give a section a size; every word is numbered so that no two lines are equal."""
+    numbered = [f"{word}{number}" for number in range(count)]
+    return "".join(" ".join(numbered[start : start + 10]) + "\n" for start in range(0, count, 10))
+
+
+def count_words(text: str) -> int:
+    return len(text.split())
+
+
+class WordEmbedder(Embeddings):
+    """A set of hashed words, numbers left out: texts that share words are near. Counts what it embeds."""
+
+    def __init__(self, *, state: EmbedderState = "ready", name: str = "words", dimension: int = DIMENSION) -> None:
+        self.state: EmbedderState = state
+        self._name = name
+        self._dimension = dimension
+        self.embedded: list[str] = []
+        self.queries: list[str] = []
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    @property
+    def dimension(self) -> int:
+        return self._dimension
+
+    @property
+    def is_ready(self) -> bool:
+        return self.state == "ready"
+
+    def start_loading(self) -> None:
+        self.state = "ready"
+
+    def status(self) -> EmbedderStatus:
+        return EmbedderStatus(self.state, "Install the words." if self.state == "failed" else None)
+
+    def embed_documents(self, texts: list[str]) -> list[list[float]]:
+        if not self.is_ready:
+            raise MemoryUnavailable("Install the words.")
+        self.embedded += texts
+        return [self._vector(text) for text in texts]
+
+    def embed_query(self, text: str) -> list[float]:
+        self.queries.append(text)
+        return self._vector(text)
+
+    def _vector(self, text: str) -> list[float]:
+        row = np.full(self._dimension, 1e-3)
+        for word in set(re.findall(r"[^\W\d]+", text.casefold())):
+            row[int(hashlib.sha256(word.encode()).hexdigest(), 16) % self._dimension] += 1.0
+        return [float(value) for value in row / np.linalg.norm(row)]

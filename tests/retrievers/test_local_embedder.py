@@ -1,0 +1,172 @@
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from config.errors import MemoryUnavailable
+from retrievers.embeddings import MODEL_NAME, LocalEmbedder, find_model
+from retrievers.memory import MemoryService
+from tests.retrievers.memory_support import count_words, words, write_bank
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def no_network(*arguments: object, **options: object) -> None:
+    raise AssertionError("the embedder asked the network")
+
+
+@pytest.fixture(scope="module")
+def embedder() -> LocalEmbedder:
+    """Loaded once, with the network taken away."""
+    embedder = LocalEmbedder()
+    assert embedder.status().state == "not loaded"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket, "getaddrinfo", no_network)
+        patch.setattr(socket.socket, "connect", no_network)
+        embedder.start_loading()
+        embedder.start_loading()
+        assert embedder.wait_until_loaded(90), embedder.status()
+    assert (os.environ["HF_HUB_OFFLINE"], os.environ["TRANSFORMERS_OFFLINE"]) == ("1", "1")
+    assert "OMP_WAIT_POLICY" in os.environ, "spinning threads collapse on a busy machine"
+    return embedder
+
+
+def test_vectors_are_normalised_rows_in_the_order_of_the_texts(embedder: LocalEmbedder) -> None:
+    texts = ["a long sentence about tide gauges " * 20, "cat", "dog", "harbour wall", "bread", "x"]
+    rows = embedder.embed_array(texts)
+    assert rows.shape == (6, 384)
+    assert rows.dtype == np.float32
+    assert np.allclose(np.linalg.norm(rows, axis=1), 1.0, atol=1e-5)
+    for row, text in zip(rows, texts, strict=True):
+        assert row @ np.array(embedder.embed_query(text)) > 0.999
+    assert embedder.embed_array([]).shape == (0, 384)
+
+
+async def test_the_event_loop_is_free_while_embedding(embedder: LocalEmbedder) -> None:
+    """A query gets its turn while many documents are embedded."""
+    documents = asyncio.create_task(embedder.aembed_documents([f"{number} {words(60)}" for number in range(24)]))
+    await embedder.aembed_query("ahead of the queue")
+    assert not documents.done()
+    assert len(await documents) == 24
+
+
+async def test_a_paraphrased_question_finds_its_passage(tmp_path: Path, embedder: LocalEmbedder) -> None:
+    write_bank(
+        tmp_path / "memory-bank",
+        {
+            "projectbrief.md": "# Harbour desk\n\nPilots book berths for ships at the quay.\n",
+            "techContext.md": "# Storage\n\nAll bookings are kept in PostgreSQL 16, in one schema.\n",
+            "systemPatterns.md": "# Patterns\n\nEvery write goes through an outbox before mail is sent.\n",
+            "progress.md": "# Known issues\n\nThe calendar is off by a day when clocks change in spring.\n",
+        },
+    )
+    service = MemoryService(
+        vector_store_path=tmp_path / "vectors",
+        embedder=embedder,
+        count_tokens=count_words,
+        prefer_whole=False,
+    )
+    await service.status(tmp_path)
+    assert service.wait_indexed(30)
+    for question, file in [
+        ("Is there a bug with daylight saving time?", "progress.md"),
+        ("Which SQL database holds the reservations?", "techContext.md"),
+        ("How do we make sure that e-mails are not lost?", "systemPatterns.md"),
+    ]:
+        found = await service.recall(tmp_path, question, 60)
+        assert found.used_vectors
+        assert found.passages[0].file == f"memory-bank/{file}", question
+    await service.aclose()
+
+
+def test_the_shared_banks_can_be_indexed_and_asked(tmp_path: Path, embedder: LocalEmbedder) -> None:
+    banks = ROOT.parent / "shared" / "data" / "memory_banks"
+    if not banks.is_dir():
+        pytest.skip("../shared/data/memory_banks is not there")
+    service = MemoryService(vector_store_path=tmp_path, embedder=embedder, count_tokens=count_words)
+    workspaces = [place for place in sorted(banks.iterdir()) if place.is_dir()]
+    assert workspaces
+    for workspace in workspaces[:2]:
+        service.recall_blocking(workspace, "What is the project?", 1_000)
+        assert service.wait_indexed(60)
+        found = service.recall_blocking(workspace, "What is the project?", 600, prefer_whole=False)
+        assert found.used_vectors
+        assert 0 < found.tokens <= 600
+
+
+def test_a_model_in_the_cache_folder_wins_over_the_packaged_one(tmp_path: Path) -> None:
+    packaged = find_model(None)
+    assert packaged is not None
+    assert find_model(tmp_path) == packaged
+    for place in (
+        tmp_path / "hub" / f"models--sentence-transformers--{MODEL_NAME}" / "snapshots" / "abc",
+        tmp_path / "plain" / MODEL_NAME,
+    ):
+        write_bank(place, {"modules.json": "[]"})
+        assert find_model(tmp_path / place.relative_to(tmp_path).parts[0]) == place
+    assert find_model(tmp_path / "plain" / MODEL_NAME) == tmp_path / "plain" / MODEL_NAME
+
+
+def test_a_model_that_cannot_be_loaded_is_a_state_not_a_crash(tmp_path: Path) -> None:
+    write_bank(tmp_path / MODEL_NAME, {"modules.json": "{broken"})
+    broken = LocalEmbedder(model_dir=tmp_path)
+    assert not broken.wait_until_loaded(60)
+    status = broken.status()
+    assert status.state == "failed"
+    assert status.detail is not None
+    assert "reinstall" in status.detail
+    with pytest.raises(MemoryUnavailable, match="reinstall"):
+        broken.embed_query("x")
+
+
+def run_python(code: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
+    )
+    return done.stdout.strip()
+
+
+def test_missing_libraries_are_a_state_with_a_fix() -> None:
+    code = """
+import sys
+sys.modules["sentence_transformers"] = None
+from retrievers.embeddings import LocalEmbedder
+embedder = LocalEmbedder()
+assert not embedder.wait_until_loaded(30)
+print(embedder.status().state, embedder.status().detail)
+"""
+    assert run_python(code).startswith("failed sentence_transformers cannot be imported; `pip install")
+
+
+def test_importing_does_nothing_heavy() -> None:
+    code = """
+import sys, threading
+import retrievers.embeddings, retrievers.memory, retrievers.retriever, retrievers.stores.faiss
+heavy = {"torch", "faiss", "sentence_transformers", "transformers", "chromadb", "qdrant_client"}
+print(sorted(heavy & set(sys.modules)), threading.active_count())
+"""
+    assert run_python(code) == "[] 1"
+
+
+def test_loading_does_not_block_its_caller() -> None:
+    started = threading.Event()
+
+    class Held(LocalEmbedder):
+        def _open_model(self) -> object:
+            assert started.wait(10)
+            return object()
+
+    embedder = Held()
+    embedder.start_loading()
+    assert embedder.status().state == "loading"
+    assert not embedder.is_ready
+    started.set()
+    assert embedder.wait_until_loaded(10)

@@ -1,0 +1,249 @@
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from retrievers.memory import MemoryService
+from retrievers.types import Retrieval
+from tests.retrievers.memory_support import WordEmbedder, count_words, two_core_files, words, write_bank
+
+LARGE = {
+    "projectbrief.md": f"# Brief\nAnchors and harbours.\n{words(300, 'brief')}",
+    "productContext.md": f"# Product\n{words(300, 'product')}",
+    "techContext.md": f"# Tech\n## Database\nPostgres keeps gauges\n{words(150, 'tech')}",
+    "progress.md": f"# Progress\n## Known issues\nDrift of sensors\n{words(150, 'issue')}",
+    "archive/progress.md": f"# Progress\n## Known issues\nDrift of sensors, long ago\n{words(150, 'old')}",
+}
+
+
+def service_of(tmp_path: Path, embedder: WordEmbedder | None, **options: object) -> MemoryService:
+    return MemoryService(
+        vector_store_path=tmp_path / "vectors",
+        embedder=embedder,
+        count_tokens=count_words,
+        **options,  # type: ignore[arg-type]
+    )
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Path:
+    write_bank(tmp_path / "project" / "memory-bank", LARGE)
+    return tmp_path / "project"
+
+
+@pytest.fixture
+def embedder() -> WordEmbedder:
+    return WordEmbedder()
+
+
+@pytest.fixture
+async def service(tmp_path: Path, embedder: WordEmbedder) -> AsyncIterator[MemoryService]:
+    service = service_of(tmp_path, embedder)
+    yield service
+    await service.aclose()
+
+
+async def indexed(service: MemoryService, workspace: Path) -> None:
+    await service.status(workspace)
+    assert service.wait_indexed(10)
+
+
+def text_of(found: Retrieval) -> str:
+    return "".join(passage.text for passage in found.passages)
+
+
+async def test_a_bank_that_fits_goes_in_whole_in_reading_order(tmp_path: Path, service: MemoryService) -> None:
+    write_bank(tmp_path / "small" / "memory-bank", {**two_core_files(), "blank.md": "\n \n"})
+    found = await service.recall(tmp_path / "small", "anything", 1_000)
+    assert [passage.file for passage in found.passages] == [
+        "memory-bank/projectbrief.md",
+        "memory-bank/progress.md",
+    ]
+    assert found.whole
+    assert found.note is None
+    assert text_of(found) == "".join(two_core_files().values())
+    assert found.tokens == sum(count_words(passage.rendered) for passage in found.passages)
+
+
+async def test_the_best_passages_come_first(service: MemoryService, workspace: Path) -> None:
+    await indexed(service, workspace)
+    found = await service.recall(workspace, "Drift of sensors", 400)
+    assert found.used_vectors
+    assert not found.whole
+    best = found.passages[0]
+    assert (best.file, best.heading) == ("memory-bank/progress.md", "Progress > Known issues")
+    assert best.score is not None
+    assert best.source == "memory-bank/progress.md#Progress > Known issues"
+    lines = (workspace / best.file).read_text().splitlines(keepends=True)
+    assert best.text == "".join(lines[best.start_line - 1 : best.end_line])
+
+
+async def test_archived_text_ranks_below_live_text(service: MemoryService, workspace: Path) -> None:
+    await indexed(service, workspace)
+    found = await service.recall(workspace, "Drift of sensors, long ago", 5_000, prefer_whole=False)
+    archived = [passage.archived for passage in found.passages]
+    assert True in archived
+    assert archived == sorted(archived)
+
+
+async def test_without_vectors_the_core_files_come_first_and_the_note_says_why(tmp_path: Path, workspace: Path) -> None:
+    for embedder, why in [
+        (None, "Vectors are switched off."),
+        (WordEmbedder(state="loading"), "The embedder is still loading."),
+        (WordEmbedder(state="failed"), "Install the words."),
+    ]:
+        service = service_of(tmp_path, embedder)
+        found = await service.recall(workspace, "Drift of sensors", 400)
+        assert not found.used_vectors
+        assert found.note is not None
+        assert found.note.startswith(why)
+        assert found.passages[0].file == "memory-bank/projectbrief.md"
+        await service.aclose()
+
+
+async def test_an_index_build_never_delays_a_recall(tmp_path: Path, workspace: Path) -> None:
+    class Held(WordEmbedder):
+        released = threading.Event()
+
+        def embed_documents(self, texts: list[str]) -> list[list[float]]:
+            assert self.released.wait(10)
+            return super().embed_documents(texts)
+
+    embedder = Held()
+    service = service_of(tmp_path, embedder)
+    for _ in range(3):
+        found = await service.recall(workspace, "Drift of sensors", 400)
+        assert found.passages
+        assert found.note is not None
+        assert found.note.startswith("The memory bank is still being indexed.")
+    embedder.released.set()
+    assert service.wait_indexed(10)
+    assert (await service.recall(workspace, "Drift of sensors", 400)).used_vectors
+    assert len(embedder.embedded) == len(set(embedder.embedded)), "three recalls, one build"
+    await service.aclose()
+
+
+async def test_an_edit_is_seen_by_the_next_recall(service: MemoryService, workspace: Path) -> None:
+    await indexed(service, workspace)
+    progress = workspace / "memory-bank" / "progress.md"
+    before = progress.read_text()
+    stamp = progress.stat()
+    # Same size and same time of modification, as a restored backup has them.
+    progress.write_text(before.replace("Drift of sensors", "Clock of sensors"))
+    os.utime(progress, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
+    found = await service.recall(workspace, "sensors", 900)
+    assert found.used_vectors
+    assert "Clock of sensors" in text_of(found)
+    assert "Drift of sensors\n" not in text_of(found)
+    assert service.wait_indexed(10)
+    found = await service.recall(workspace, "Clock of sensors", 400)
+    assert "Clock of sensors" in found.passages[0].text
+    assert found.note is None
+
+
+async def test_deleted_and_moved_text_is_never_returned(service: MemoryService, workspace: Path) -> None:
+    await indexed(service, workspace)
+    bank = workspace / "memory-bank"
+    (bank / "progress.md").unlink()
+    (bank / "techContext.md").rename(bank / "storage.md")
+    found = await service.recall(workspace, "Drift of sensors, Postgres keeps gauges", 5_000, prefer_whole=False)
+    files = {passage.file for passage in found.passages}
+    assert "memory-bank/storage.md" in files
+    assert not files & {"memory-bank/progress.md", "memory-bank/techContext.md"}
+
+
+async def test_a_bank_may_vanish_and_come_back(service: MemoryService, workspace: Path) -> None:
+    await indexed(service, workspace)
+    shutil.move(workspace / "memory-bank", workspace / "away")
+    found = await service.recall(workspace, "Drift", 400)
+    assert (found.passages, found.note) == ((), "No memory bank was found in the workspace.")
+    shutil.move(workspace / "away", workspace / "cline_docs")
+    found = await service.recall(workspace, "Drift", 400)
+    assert found.passages[0].file.startswith("cline_docs/")
+
+
+async def test_workspaces_outside_the_roots_are_not_read(tmp_path: Path, workspace: Path) -> None:
+    service = service_of(tmp_path, WordEmbedder(), workspace_roots=(tmp_path / "allowed",))
+    (tmp_path / "allowed").mkdir()
+    (tmp_path / "allowed" / "link").symlink_to(workspace, target_is_directory=True)
+    sneaky = [workspace, tmp_path / "allowed" / ".." / "project", tmp_path / "allowed" / "link"]
+    for place in sneaky:
+        found = await service.recall(place, "Drift", 400)
+        assert found.passages == ()
+        assert found.note is not None
+        assert "workspace_roots" in found.note
+    write_bank(tmp_path / "allowed" / "mine" / "memory-bank", two_core_files())
+    assert (await service.recall(tmp_path / "allowed" / "mine", "Drift", 400)).passages
+    await service.aclose()
+
+
+@pytest.mark.parametrize("place", ["relative/path", "/no/such/folder", "/nul\0byte", "C:\\Users\\me\\project"])
+async def test_a_bad_workspace_gives_nothing_and_a_note(service: MemoryService, place: str) -> None:
+    found = await service.recall(Path(place), "Drift", 400)
+    assert found.passages == ()
+    assert found.note
+
+
+async def test_a_query_vector_is_taken_as_it_is(
+    service: MemoryService, workspace: Path, embedder: WordEmbedder
+) -> None:
+    await indexed(service, workspace)
+    vector = embedder.embed_query("Drift of sensors")
+    embedder.queries.clear()
+    found = await service.recall(workspace, "something else", 400, query_vector=vector)
+    assert found.passages[0].file == "memory-bank/progress.md"
+    assert embedder.queries == []
+    short = await service.recall(workspace, "something else", 400, query_vector=[1.0, 0.0])
+    assert not short.used_vectors
+    assert short.passages
+
+
+async def test_status(tmp_path: Path, service: MemoryService, workspace: Path) -> None:
+    first = await service.status(workspace)
+    assert first.root == (workspace / "memory-bank").resolve()
+    assert first.files == len(LARGE)
+    assert first.size_bytes == sum(len(text) for text in LARGE.values())
+    assert service.wait_indexed(10)
+    second = await service.status(workspace)
+    assert second.vectors_ready
+    assert second.vectors == second.chunks > 0
+    missing = await service.status(tmp_path / "missing")
+    assert missing.root is None
+    assert missing.note
+
+
+async def test_banks_not_used_for_longest_are_let_go(tmp_path: Path) -> None:
+    embedder = WordEmbedder()
+    service = service_of(tmp_path, embedder, max_open_banks=1)
+    for name in ("one", "two", "one"):
+        write_bank(tmp_path / name / "memory-bank", two_core_files())
+        await indexed(service, tmp_path / name)
+        assert (await service.recall(tmp_path / name, "importer", 100, prefer_whole=False)).passages
+    assert len(embedder.embedded) == 2 * 2, "the first bank's vectors came from disk the second time"
+    await service.aclose()
+
+
+async def test_after_closing_nothing_is_indexed(service: MemoryService, workspace: Path) -> None:
+    await service.aclose()
+    assert (await service.recall(workspace, "Drift", 400)).passages
+    assert not (await service.status(workspace)).vectors_ready
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(budget=st.integers(-5, 1_500), query=st.text(max_size=30), whole=st.booleans())
+def test_the_budget_is_never_exceeded(tmp_path: Path, budget: int, query: str, *, whole: bool) -> None:
+    write_bank(tmp_path / "project" / "memory-bank", LARGE)
+    service = service_of(tmp_path, WordEmbedder())
+    place = tmp_path / "project"
+    for _ in range(2):  # without vectors, and with them
+        found = service.recall_blocking(place, query, budget, prefer_whole=whole)
+        spent = sum(count_words(f"{passage.source}\n{passage.text}") for passage in found.passages)
+        assert spent == found.tokens <= max(0, budget)
+        assert service.wait_indexed(10)
