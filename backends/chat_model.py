@@ -1,0 +1,97 @@
+"""`ChatOllama` over our own reader of the stream: nothing cut in silence, nothing changed on the way.
+
+What differs from `ChatOllama` 1.1, and why:
+
+- `truncate` and `shift` are sent as false, so that an over-long prompt is an error and not a shorter prompt;
+- a stream without `done: true` is an error (`backends.ndjson`), where the `ollama` client takes it for whole;
+- text parts are joined as they are, where each would get a line break in front;
+- tool arguments stay as the model gave them, where a string that looks like JSON would become an object;
+- results of tools carry the tool's name, which Ollama's templates ask for;
+- thinking is passed on whether or not it was asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import aclosing
+from typing import Any
+
+import orjson
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, ToolCall
+from langchain_core.outputs import ChatGenerationChunk
+from langchain_ollama import ChatOllama
+from pydantic import Field
+
+from backends.ndjson import ChatTransport
+from config.errors import UpstreamBroken
+
+
+class RouterChatOllama(ChatOllama):
+    """See the module. Asynchronous only; `options=` given with a call replaces the model's own set."""
+
+    transport: ChatTransport = Field(exclude=True)
+
+    def _convert_messages_to_ollama_messages(self, messages: list[BaseMessage]) -> Sequence[Any]:
+        converted: list[Any] = list(super()._convert_messages_to_ollama_messages(messages))
+        names: dict[str | None, str] = {}
+        for original, message in zip(messages, converted, strict=True):
+            if isinstance(original.content, list):
+                message["content"] = str(original.text)
+            if not message["images"]:
+                del message["images"]
+            if isinstance(original, AIMessage):
+                names |= {call["id"]: call["name"] for call in original.tool_calls}
+            if name := names.get(message.get("tool_call_id")):
+                message["tool_name"] = name
+        return converted
+
+    async def _acreate_chat_stream(
+        self, messages: list[BaseMessage], stop: list[str] | None = None, **kwargs: Any
+    ) -> AsyncIterator[Mapping[str, Any] | str]:
+        params = self._chat_params(messages, stop, **kwargs)
+        body = {key: value for key, value in params.items() if value is not None and value != ""}
+        body |= {"stream": True, "truncate": False, "shift": False}
+        async with aclosing(self.transport.stream(body)) as chunks:
+            async for chunk in chunks:
+                yield chunk
+
+    async def _aiterate_over_stream(
+        self, messages: list[BaseMessage], stop: list[str] | None = None, **kwargs: Any
+    ) -> AsyncIterator[ChatGenerationChunk]:
+        async for chunk in self._acreate_chat_stream(messages, stop, **kwargs):
+            if not isinstance(chunk, str):
+                yield _generation(chunk)
+
+    def _create_chat_stream(
+        self, messages: list[BaseMessage], stop: list[str] | None = None, **kwargs: Any
+    ) -> Iterator[Mapping[str, Any] | str]:
+        raise NotImplementedError("Use the asynchronous methods: ainvoke, astream.")
+
+
+def _generation(chunk: Mapping[str, Any]) -> ChatGenerationChunk:
+    message = chunk.get("message") or {}
+    thinking = message.get("thinking")
+    told = {key: value for key, value in chunk.items() if key != "message"} if chunk.get("done") else None
+    counts = (chunk.get("prompt_eval_count"), chunk.get("eval_count"))
+    return ChatGenerationChunk(
+        message=AIMessageChunk(
+            content=message.get("content") or "",
+            additional_kwargs={"reasoning_content": thinking} if thinking else {},
+            tool_calls=[_tool_call(call) for call in message.get("tool_calls") or ()],
+            usage_metadata=None
+            if None in counts
+            else {"input_tokens": counts[0], "output_tokens": counts[1], "total_tokens": sum(counts)},
+        ),
+        generation_info=told,
+    )
+
+
+def _tool_call(call: Mapping[str, Any]) -> ToolCall:
+    try:
+        function = call["function"]
+        arguments = function.get("arguments") or {}
+        if isinstance(arguments, str):
+            arguments = orjson.loads(arguments)
+        return ToolCall(type="tool_call", id=call.get("id"), name=function["name"], args=dict(arguments))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise UpstreamBroken("The model's server sent a tool call without a name or arguments: try again.") from error

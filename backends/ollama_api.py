@@ -1,0 +1,109 @@
+"""Ollama's management API: which models there are, and what each can do. Source: Ollama's docs/api.md."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from config.errors import BackendUnavailable, ModelMissing, UpstreamBroken
+
+DEFAULT_CAPABILITIES = ("completion", "tools")
+MANAGEMENT_TIMEOUT_S = 10.0
+UNREACHABLE_RETRY_AFTER_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFacts:
+    """What `/api/show` says of a model; `window_tokens` is the model's own limit, None where it is not told."""
+
+    capabilities: tuple[str, ...]
+    window_tokens: int | None
+
+
+def same_model(left: str, right: str) -> bool:
+    """Whether two model names mean one model; Ollama reads a name without a tag as `:latest`."""
+    return _tagged(left) == _tagged(right)
+
+
+def _tagged(name: str) -> str:
+    return name if ":" in name.rsplit("/", 1)[-1] else f"{name}:latest"
+
+
+class OllamaApi:
+    """Client of one Ollama server; the HTTP client is shared and closed by its owner."""
+
+    def __init__(self, client: httpx.AsyncClient) -> None:
+        self._client = client
+
+    @property
+    def base_url(self) -> str:
+        """Where the server is."""
+        return str(self._client.base_url).rstrip("/")
+
+    async def version(self, timeout_s: float) -> str:
+        """The server's version; raises `BackendUnavailable` where nothing that speaks Ollama answers in time."""
+        answer = await self._call("GET", "/api/version", timeout_s=timeout_s)
+        return str(answer.get("version", "unknown"))
+
+    async def model_names(self) -> tuple[str, ...]:
+        """Names of the models that are pulled."""
+        answer = await self._call("GET", "/api/tags")
+        models = answer.get("models")
+        return (
+            tuple(str(model.get("name") or model.get("model")) for model in models) if isinstance(models, list) else ()
+        )
+
+    async def facts(self, name: str) -> ModelFacts:
+        """Capabilities and window of one model; raises `ModelMissing` where it is not pulled."""
+        answer = await self._call("POST", "/api/show", body={"model": name})
+        info = answer.get("model_info")
+        windows = [
+            value
+            for key, value in (info.items() if isinstance(info, dict) else ())
+            if key.endswith(".context_length") and isinstance(value, int)
+        ]
+        capabilities = answer.get("capabilities")
+        return ModelFacts(
+            capabilities=tuple(capabilities) if isinstance(capabilities, list) else DEFAULT_CAPABILITIES,
+            window_tokens=min(windows, default=None),
+        )
+
+    async def _call(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Mapping[str, Any] | None = None,
+        timeout_s: float = MANAGEMENT_TIMEOUT_S,
+    ) -> dict[str, Any]:
+        try:
+            response = await self._client.request(method, path, json=body, timeout=timeout_s)
+        except httpx.HTTPError as error:
+            raise unreachable(self.base_url) from error
+        if response.status_code == httpx.codes.NOT_FOUND and body:
+            raise model_missing(str(body.get("model")))
+        try:
+            answer = response.json() if response.is_success else None
+        except ValueError:
+            answer = None
+        if not isinstance(answer, dict):
+            raise UpstreamBroken(
+                f"{self.base_url}{path} did not answer as Ollama does (status {response.status_code})."
+            )
+        return answer
+
+
+def unreachable(base_url: str) -> BackendUnavailable:
+    """The error for a model server that does not answer."""
+    return BackendUnavailable(
+        f"No Ollama answers at {base_url}: start it with `ollama serve`, or set OLLAMA_BASE_URL.",
+        retry_after_s=UNREACHABLE_RETRY_AFTER_S,
+    )
+
+
+def model_missing(name: str) -> ModelMissing:
+    """The error for a model that is not pulled."""
+    return ModelMissing(f"The model {name} is not there: type `ollama pull {name}`.")
