@@ -1,0 +1,31 @@
+"""Fingerprints of a conversation's messages: a hash chain, so that each stands for all messages up to its own."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import orjson
+from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
+
+FINGERPRINT_CHARS = 32
+
+
+def fingerprints(messages: Sequence[BaseMessage]) -> list[str]:
+    """One fingerprint a message, each over the whole conversation so far; equal prefixes give equal fingerprints."""
+    chain: list[str] = []
+    digest = b""
+    for message in messages:
+        digest = hashlib.blake2b(digest + _canonical(message), digest_size=FINGERPRINT_CHARS // 2).digest()
+        chain.append(digest.hex())
+    return chain
+
+
+def _canonical(message: BaseMessage) -> bytes:
+    calls = (
+        [[call["id"], call["name"], call["args"]] for call in message.tool_calls]
+        if isinstance(message, AIMessage)
+        else []
+    )
+    answers = message.tool_call_id if isinstance(message, ToolMessage) else None
+    return orjson.dumps([message.type, message.content, calls, answers])

@@ -1,0 +1,80 @@
+"""What an answering node tells while it works, in the order a client may see it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from chains.decide import RouteDecision
+from chains.ledger import Ledger
+
+FinishReason = Literal["stop", "length", "tool_calls"]
+
+
+@dataclass(frozen=True, slots=True)
+class Routed:
+    """What was decided before the model is called.
+
+    `sources` are the memory passages that were added now (`file#heading`), `memory_note` what was not possible.
+    """
+
+    decision: RouteDecision
+    ledger: Ledger
+    conversation: str
+    sources: tuple[str, ...] = ()
+    memory_note: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TextDelta:
+    """A piece of the answer."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReasoningDelta:
+    """A piece of the model's thinking."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCallMade:
+    """One whole tool call; `arguments` is a complete JSON text."""
+
+    index: int
+    id: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """The model's own counts in tokens; `cached_tokens` where the backend tells, else None."""
+
+    prompt_tokens: int
+    answer_tokens: int
+    cached_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """The model's own durations in seconds."""
+
+    load_s: float
+    prefill_s: float
+    answer_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The end of a whole answer; counts and durations where the model told them."""
+
+    reason: FinishReason
+    usage: Usage | None
+    timings: Timings | None
+
+
+AnswerEvent = TextDelta | ReasoningDelta | ToolCallMade | Finished
+RouterEvent = Routed | AnswerEvent

@@ -1,0 +1,104 @@
+"""A Turn: one request, understood. Made by `wire/` from what a client sends, or from messages in a notebook."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from langchain_core.messages import BaseMessage, HumanMessage, ToolMessage
+
+from config.schema import Mode
+
+AUTOMATIC = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How the client wants the answer sampled; None leaves the role's own setting."""
+
+    temperature: float | None = None
+    top_p: float | None = None
+    seed: int | None = None
+    stop: tuple[str, ...] = ()
+    answer_limit_tokens: int | None = None
+    think: bool | None = None
+
+    def options(self) -> dict[str, Any]:
+        """As Ollama's options; none of these makes Ollama load a model anew."""
+        values = {
+            "temperature": self.temperature,
+            "top_p": self.top_p,
+            "seed": self.seed,
+            "stop": list(self.stop),
+        }
+        return {key: value for key, value in values.items() if value is not None and value != []}
+
+
+@dataclass(frozen=True, slots=True)
+class ToolChoice:
+    """Whether the model may, must or must not call a tool; `name` where it must be that one."""
+
+    kind: Literal["none", "auto", "required"] = "auto"
+    name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One request as the graph sees it.
+
+    `person_text` holds the person's own latest words without a client's boilerplate, "" where there are none;
+    `person_index` is the message that holds them. `from_machine` tells that the last message is a tool result or
+    another text no person typed. `tools` and `answer_schema` are JSON schemas as the client sent them.
+    """
+
+    messages: tuple[BaseMessage, ...]
+    person_text: str = ""
+    person_index: int | None = None
+    from_machine: bool = False
+    mode: Mode = "none"
+    workspace: Path | None = None
+    wants_memory: bool = True
+    model: str = AUTOMATIC
+    tools: tuple[Mapping[str, Any], ...] = ()
+    tool_choice: ToolChoice = ToolChoice()
+    sampling: Sampling = field(default_factory=Sampling)
+    answer_schema: Mapping[str, Any] | Literal["json"] | None = None
+    session: str | None = None
+
+    @property
+    def has_images(self) -> bool:
+        """Whether any message carries an image."""
+        return any(
+            isinstance(part, dict) and part.get("type") == "image_url"
+            for message in self.messages
+            if isinstance(message.content, list)
+            for part in message.content
+        )
+
+    @property
+    def offers_tools(self) -> bool:
+        """Whether the model is shown tools at all."""
+        return bool(self.tools) and self.tool_choice.kind != "none"
+
+    @classmethod
+    def of_messages(
+        cls,
+        messages: Sequence[BaseMessage],
+        *,
+        model: str = AUTOMATIC,
+        workspace: Path | None = None,
+        mode: Mode = "none",
+    ) -> Turn:
+        """A Turn from plain messages, where the last human message is what a person typed."""
+        person_index = next((i for i in reversed(range(len(messages))) if isinstance(messages[i], HumanMessage)), None)
+        return cls(
+            messages=tuple(messages),
+            person_text="" if person_index is None else str(messages[person_index].text),
+            person_index=person_index,
+            from_machine=bool(messages) and isinstance(messages[-1], ToolMessage),
+            mode=mode,
+            workspace=workspace,
+            model=model,
+        )
