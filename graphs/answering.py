@@ -1,0 +1,67 @@
+"""What the three answering nodes share: hold the model, stream its answer to the person, gather it into a message."""
+
+from __future__ import annotations
+
+import json
+from contextlib import aclosing
+
+from langchain_core.messages import AIMessage
+from langgraph.runtime import Runtime
+
+from chains.answer import AnswerRequest, stream_answer
+from chains.compose import with_blocks
+from chains.events import AnswerEvent, Finished, ReasoningDelta, Routed, TextDelta, ToolCallMade
+from graphs.deps import Deps
+from graphs.state import AnswerUpdate, RouterState
+
+
+async def answer_with_model(state: RouterState, runtime: Runtime[Deps]) -> AnswerUpdate:
+    """Stream the decided model's answer as custom events, then return it whole.
+
+    Raises:
+        BackendError, ContextTooLong: as the model's call does.
+    """
+    card, ledger, turn = state["card"], state["ledger"], state["turn"]
+    tell = runtime.stream_writer
+    tell(Routed(state["decision"], ledger, state["conversation"], tuple(state["sources"]), state["memory_note"]))
+    request = AnswerRequest(
+        messages=with_blocks(turn.messages, state["blocks"]),
+        turn=turn,
+        options=card.options,
+        answer_limit_tokens=ledger.answer,
+        thinks=card.thinking,
+        think=card.think,
+        new_id=runtime.context.new_id,
+    )
+    gathered: list[AnswerEvent] = []
+    async with (
+        runtime.context.models.lease(card) as model,
+        aclosing(stream_answer(model, request)) as events,
+    ):
+        async for event in events:
+            tell(event)
+            gathered.append(event)
+    return {"answer": _message(gathered, card.name)}
+
+
+def _message(events: list[AnswerEvent], model: str) -> AIMessage:
+    finished = next(event for event in reversed(events) if isinstance(event, Finished))
+    usage = finished.usage
+    return AIMessage(
+        content="".join(event.text for event in events if isinstance(event, TextDelta)),
+        tool_calls=[
+            {"type": "tool_call", "id": event.id, "name": event.name, "args": json.loads(event.arguments)}
+            for event in events
+            if isinstance(event, ToolCallMade)
+        ],
+        additional_kwargs={
+            "reasoning_content": "".join(event.text for event in events if isinstance(event, ReasoningDelta))
+        },
+        response_metadata={"finish_reason": finished.reason, "model": model},
+        usage_metadata=usage
+        and {
+            "input_tokens": usage.prompt_tokens,
+            "output_tokens": usage.answer_tokens,
+            "total_tokens": usage.prompt_tokens + usage.answer_tokens,
+        },
+    )

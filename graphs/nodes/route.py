@@ -1,0 +1,57 @@
+"""Understands the request's size and decides who answers."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from langchain_core.messages import convert_to_messages
+from langgraph.runtime import Runtime
+
+from chains.conversation import fingerprints
+from chains.ledger import count_parts, open_ledger
+from chains.turn import AUTOMATIC, Turn
+from config.errors import BadRequest
+from graphs.deps import Deps
+from graphs.state import RouterInput, RouteUpdate
+
+
+async def route(state: RouterInput, runtime: Runtime[Deps]) -> RouteUpdate:
+    """Decide role and model, find the conversation, open the context ledger.
+
+    Raises:
+        BadRequest: no messages, an unknown model, or a request that no model can take.
+        BackendUnavailable: no model server answers.
+    """
+    deps = runtime.context
+    turn = _turn(state)
+    cards = await deps.models.cards()
+    largest = max(card.window_tokens for card in cards.values())
+    parts = await asyncio.to_thread(count_parts, turn, largest_window=largest)
+    decision = deps.router.decide(turn, parts, cards)
+    card = cards[decision.role]
+    chain = fingerprints(turn.messages)
+    conversation = turn.session or await deps.sessions.conversation_of(chain) or deps.new_id()
+    return {
+        "turn": turn,
+        "decision": decision,
+        "card": card,
+        "ledger": open_ledger(parts, turn, window=card.window_tokens, answer_limit=card.answer_limit_tokens),
+        "chain": chain,
+        "conversation": conversation,
+    }
+
+
+def _turn(state: RouterInput) -> Turn:
+    if turn := state.get("turn"):
+        return turn
+    messages = convert_to_messages(state.get("messages") or [])
+    if not messages:
+        raise BadRequest("messages is empty: send at least one message.", param="messages")
+    workspace = state.get("workspace")
+    return Turn.of_messages(
+        messages,
+        model=state.get("model") or AUTOMATIC,
+        workspace=Path(workspace) if workspace else None,
+        mode=state.get("mode") or "none",
+    )

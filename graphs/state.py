@@ -1,0 +1,85 @@
+"""What travels through the graph. Nodes return partial updates of it and change nothing in place."""
+
+from __future__ import annotations
+
+from langchain_core.messages import AIMessage, AnyMessage
+from typing_extensions import TypedDict
+
+from backends.types import ModelCard
+from chains.decide import RouteDecision
+from chains.ledger import Ledger
+from chains.turn import Turn
+from config.schema import Mode
+
+
+class RouterInput(TypedDict, total=False):
+    """What a run starts from: messages a person wrote, or a Turn that a client's request was parsed to.
+
+    `model` is empty for the router's own choice, else a role or a model; `workspace` is the folder whose memory bank is
+    read. With `turn` the others are not looked at.
+    """
+
+    messages: list[AnyMessage]
+    model: str
+    workspace: str
+    mode: Mode
+    turn: Turn
+
+
+class RouterState(TypedDict, total=False):
+    """All of a run's state."""
+
+    messages: list[AnyMessage]
+    model: str
+    workspace: str
+    mode: Mode
+    turn: Turn
+    decision: RouteDecision
+    card: ModelCard
+    ledger: Ledger
+    chain: list[str]
+    conversation: str
+    blocks: dict[int, str]
+    sources: list[str]
+    memory_note: str | None
+    answer: AIMessage
+
+
+class RouterOutput(TypedDict):
+    """What a run ends with."""
+
+    answer: AIMessage
+    decision: RouteDecision
+    ledger: Ledger
+    sources: list[str]
+    conversation: str
+
+
+class RouteUpdate(TypedDict):
+    """What `route` adds."""
+
+    turn: Turn
+    decision: RouteDecision
+    card: ModelCard
+    ledger: Ledger
+    chain: list[str]
+    conversation: str
+
+
+class MemoryUpdate(TypedDict):
+    """What `read_memory` adds.
+
+    `blocks` by index of the message they stand in, `sources` as `file#heading` of the newest one, `memory_note` says
+    what was not possible.
+    """
+
+    blocks: dict[int, str]
+    sources: list[str]
+    memory_note: str | None
+    ledger: Ledger
+
+
+class AnswerUpdate(TypedDict):
+    """What an answering node adds."""
+
+    answer: AIMessage
