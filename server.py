@@ -1,0 +1,166 @@
+"""The composition root: reads the settings, puts the parts together, serves them."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from importlib import metadata
+from pathlib import Path
+
+import structlog
+import uvicorn
+from fastapi import FastAPI
+from langgraph.store.base import BaseStore, TTLConfig
+from langgraph.store.sqlite import AsyncSqliteStore
+
+from backends.service import ModelService
+from chains.counting import count_text, warm_up
+from chains.decide import Router
+from config.errors import ConfigError
+from config.load import load_settings
+from config.schema import ROLES, Settings
+from graphs.deps import Deps
+from graphs.router import build_router_graph
+from graphs.sessions import Sessions
+from retrievers.embeddings import LocalEmbedder
+from retrievers.memory import MemoryService
+from wire.app import create_app
+from wire.logs import set_up_logging
+from wire.service import RouterService
+from wire.welcome import show_welcome
+
+SESSIONS_FILE = "sessions.sqlite"
+MINUTES_PER_DAY = 24 * 60
+EXIT_BAD_CONFIG = 2
+LOOPBACK_HOSTS = {"127.0.0.1", "localhost", "::1"}
+
+log = structlog.get_logger(__name__)
+
+
+def package_version() -> str:
+    """The installed version, or `0.1.0.dev0` in a plain checkout."""
+    try:
+        return metadata.version("cline-memory-router")
+    except metadata.PackageNotFoundError:
+        return "0.1.0.dev0"
+
+
+@asynccontextmanager
+async def open_router(settings: Settings) -> AsyncIterator[RouterService]:
+    """Open everything a run of the graph needs, and close it again. What the service, notebooks and scripts use."""
+    embedder = LocalEmbedder(model_dir=settings.paths.model_cache_dir)
+    async with AsyncExitStack() as stack:
+        models = await stack.enter_async_context(ModelService(settings.backend, settings.models.roles))
+        memory = MemoryService(
+            vector_store_path=settings.paths.vector_store_path,
+            embedder=embedder,
+            count_tokens=count_text,
+            workspace_roots=settings.memory.workspace_roots,
+            max_files=settings.memory.max_files,
+            max_file_bytes=settings.memory.max_file_bytes,
+            max_bank_bytes=settings.memory.max_bank_bytes,
+        )
+        stack.push_async_callback(memory.aclose)
+        store = await stack.enter_async_context(_open_store(settings))
+        if settings.memory.enabled:
+            embedder.start_loading()
+        warming = asyncio.create_task(asyncio.to_thread(warm_up), name="load-tokenizer")
+        stack.push_async_callback(asyncio.wait, {warming})
+        roles = settings.models.roles
+        router = Router(
+            routing=settings.models.routing,
+            fallbacks={role: roles[role].fallbacks for role in ROLES},
+            model_names={role: roles[role].model for role in ROLES},
+            automatic_names=frozenset({settings.server.model_id, *settings.server.model_aliases}),
+        )
+        deps = Deps(
+            models=models,
+            router=router,
+            memory=memory,
+            memory_settings=settings.memory,
+            sessions=Sessions(store),
+            new_id=lambda: f"call_{uuid.uuid4().hex[:24]}",
+        )
+        yield RouterService(settings, build_router_graph(), deps, models, memory, embedder, package_version())
+
+
+@asynccontextmanager
+async def _open_store(settings: Settings) -> AsyncIterator[BaseStore | None]:
+    if not settings.sessions.enabled:
+        yield None
+        return
+    folder = settings.paths.vector_store_path
+    await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
+    ttl = TTLConfig(default_ttl=settings.sessions.expiry_days * MINUTES_PER_DAY, refresh_on_read=True)
+    async with AsyncSqliteStore.from_conn_string(str(folder / SESSIONS_FILE), ttl=ttl) as store:
+        await store.setup()
+        await store.start_ttl_sweeper()
+        yield store
+
+
+def build_app(settings: Settings) -> FastAPI:
+    """The application for these settings; nothing is opened before its lifespan starts."""
+    return create_app(lambda: open_router(settings), version=package_version())
+
+
+def build_default_app() -> FastAPI:
+    """For `uvicorn --factory server:build_default_app`: the settings of the files and the environment."""
+    settings = load_settings()
+    set_up_logging(settings.logging)
+    return build_app(settings)
+
+
+class _AnnouncingServer(uvicorn.Server):
+    """Shows the welcome panel once the port is open and the search for models has ended."""
+
+    def __init__(self, config: uvicorn.Config, app: FastAPI, settings: Settings) -> None:
+        super().__init__(config)
+        self._app = app
+        self._settings = settings
+        self._announcing: asyncio.Task[None] | None = None
+
+    async def startup(self, sockets: list[object] | None = None) -> None:  # type: ignore[override]
+        await super().startup(sockets)  # type: ignore[arg-type]
+        if self.started:
+            self._announcing = asyncio.create_task(self._announce(), name="welcome")
+
+    async def _announce(self) -> None:
+        host, port = self.servers[0].sockets[0].getsockname()[:2]
+        shown = f"[{host}]" if ":" in host else host
+        service: RouterService = self._app.state.service
+        status = await service.models.settled()
+        workspace = self._settings.memory.default_workspace or Path.cwd()
+        bank = await service.memory.status(workspace)
+        show_welcome(self._settings, f"http://{shown}:{port}", status, bank)
+
+
+def main() -> None:
+    """Serve until stopped; exit code 2 for a wrong configuration."""
+    try:
+        settings = load_settings()
+    except ConfigError as error:
+        print(error.message, file=sys.stderr)  # noqa: T201 - before logging is set up
+        sys.exit(EXIT_BAD_CONFIG)
+    set_up_logging(settings.logging)
+    if settings.server.host not in LOOPBACK_HOSTS:
+        log.warning(
+            "anybody who reaches this host may use the service and read memory banks",
+            host=settings.server.host,
+        )
+    app = build_app(settings)
+    config = uvicorn.Config(
+        app,
+        host=settings.server.host,
+        port=settings.server.port,
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=max(1, round(settings.server.shutdown_grace_s)),
+    )
+    _AnnouncingServer(config, app, settings).run()
+
+
+if __name__ == "__main__":
+    main()

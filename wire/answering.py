@@ -1,0 +1,222 @@
+"""Sends one answer: holds the status line until the model speaks, keeps the line alive, ends what a client gave up."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing, asynccontextmanager, suppress
+from dataclasses import dataclass
+
+import orjson
+import structlog
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from chains.events import Finished, Routed, RouterEvent
+from config.errors import RouterError, UpstreamBroken
+from wire.chunks import Stamp, completion, error_chunk, event_chunk, first_chunk, usage_chunk
+from wire.errors import INTERNAL, error_response, error_row
+from wire.journal import RequestJournal
+from wire.sse import DONE, HEARTBEAT, encode
+
+HANDOVER_EVENTS = 256
+RECORD_TIMEOUT_S = 5.0
+
+log = structlog.get_logger(__name__)
+
+Events = AsyncGenerator[RouterEvent, None]
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How long the status line may wait for the model, and after how much silence a heartbeat is sent, in seconds."""
+
+    hold_status_s: float
+    heartbeat_s: float
+
+
+class AnswerResponse(Response):
+    """An answer as an ASGI response. The run lives inside the call: who hangs up cancels it and its model call."""
+
+    def __init__(self, run: Callable[[], Events], stamp: Stamp, journal: RequestJournal, pace: Pace) -> None:
+        super().__init__()
+        self._run = run
+        self._stamp = stamp
+        self._journal = journal
+        self._pace = pace
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        answering = asyncio.create_task(self._answer(scope, receive, send), name="answer")
+        watching = asyncio.create_task(_hung_up(receive), name="watch-client")
+        try:
+            await asyncio.wait({answering, watching}, return_when=asyncio.FIRST_COMPLETED)
+            if not answering.done():
+                self._journal.close("client_gone")
+        finally:
+            watching.cancel()
+            answering.cancel()
+            await asyncio.wait({answering, watching})
+            self._journal.close("cancelled")
+        if not answering.cancelled():
+            answering.result()
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        raise NotImplementedError
+
+    @asynccontextmanager
+    async def _events(self) -> AsyncIterator[_Inbox]:
+        """The run's events through a bounded queue, so that waiting for one may time out without ending the run."""
+        inbox = _Inbox(self._journal)
+        pump = asyncio.create_task(inbox.fill(self._run), name="run-graph")
+        try:
+            yield inbox
+        finally:
+            pump.cancel()
+            await asyncio.wait({pump})
+
+    async def _refuse(self, error: RouterError, scope: Scope, receive: Receive, send: Send) -> None:
+        self._journal.close(error_row(error).code)
+        await error_response(error, self._journal.headers())(scope, receive, send)
+
+
+class WholeResponse(AnswerResponse):
+    """The answer as one JSON object."""
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        events: list[RouterEvent] = []
+        try:
+            async with self._events() as inbox:
+                while not events or not isinstance(events[-1], Finished):
+                    events.append(await inbox.next())
+                await inbox.drain()
+        except RouterError as error:
+            await self._refuse(error, scope, receive, send)
+            return
+        body = orjson.dumps(completion(self._stamp, events))
+        response = Response(body, media_type="application/json", headers=self._journal.headers())
+        await response(scope, receive, send)
+        self._journal.close("ok")
+
+
+class StreamResponse(AnswerResponse):
+    """The answer as server-sent events; always ends with a `finish_reason` and `[DONE]`."""
+
+    def __init__(
+        self,
+        run: Callable[[], Events],
+        stamp: Stamp,
+        journal: RequestJournal,
+        pace: Pace,
+        *,
+        include_usage: bool,
+        lenient_end: bool,
+    ) -> None:
+        super().__init__(run, stamp, journal, pace)
+        self._include_usage = include_usage
+        self._lenient_end = lenient_end
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async with self._events() as inbox:
+            first: RouterEvent | None = None
+            try:
+                async with asyncio.timeout(self._pace.hold_status_s):
+                    while first is None or isinstance(first, Routed):
+                        first = await inbox.next()
+            except TimeoutError:
+                first = None
+            except RouterError as error:
+                await self._refuse(error, scope, receive, send)
+                return
+            await self._stream(first, inbox, send)
+
+    async def _stream(self, first: RouterEvent | None, inbox: _Inbox, send: Send) -> None:
+        headers = {
+            "content-type": "text/event-stream; charset=utf-8",
+            "cache-control": "no-cache",
+            "x-accel-buffering": "no",
+            **self._journal.headers(),
+        }
+        raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
+        await send({"type": "http.response.start", "status": 200, "headers": raw})
+        await _send(send, encode(first_chunk(self._stamp)))
+        outcome, spoke = "ok", False
+        try:
+            event = first if first is not None else await self._next(inbox, send)
+            while not isinstance(event, Finished):
+                if chunk := event_chunk(self._stamp, event):
+                    spoke = True
+                    await _send(send, encode(chunk))
+                event = await self._next(inbox, send)
+            await _send(send, self._end(event))
+            await inbox.drain()
+        except RouterError as error:
+            outcome = error_row(error).code
+            await _send(send, encode(self._broken_end(error, spoke=spoke)))
+        await _send(send, DONE, more=False)
+        self._journal.close(outcome)
+
+    async def _next(self, inbox: _Inbox, send: Send) -> RouterEvent:
+        """The next event; heartbeats while there is none."""
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._pace.heartbeat_s):
+                    return await inbox.next()
+            await _send(send, HEARTBEAT)
+
+    def _end(self, finished: Finished) -> bytes:
+        last = event_chunk(self._stamp, finished)
+        assert last is not None  # noqa: S101 - Finished always has a chunk
+        usage = finished.usage if self._include_usage else None
+        return encode(last) + (encode(usage_chunk(self._stamp, usage)) if usage else b"")
+
+    def _broken_end(self, error: RouterError, *, spoke: bool) -> dict[str, object]:
+        """Cline's SDK asks again after an empty answer that ends with `error`, but not after an error object."""
+        chunk = error_chunk(self._stamp, error)
+        if self._lenient_end and not spoke:
+            del chunk["error"]
+        return chunk
+
+
+class _Inbox:
+    """Hands events from the run to the sender; an error of the run's is raised where the next event would come."""
+
+    def __init__(self, journal: RequestJournal) -> None:
+        self._queue: asyncio.Queue[RouterEvent | RouterError] = asyncio.Queue(HANDOVER_EVENTS)
+        self._journal = journal
+        self._ended = asyncio.Event()
+
+    async def fill(self, run: Callable[[], Events]) -> None:
+        try:
+            async with aclosing(run()) as events:
+                async for event in events:
+                    self._journal.saw(event)
+                    await self._queue.put(event)
+            await self._queue.put(UpstreamBroken("The answer ended without its end mark: try again."))
+        except RouterError as error:
+            await self._queue.put(error)
+        except Exception:
+            log.exception("unexpected error in a run", id=self._journal.request_id)
+            await self._queue.put(INTERNAL)
+        finally:
+            self._ended.set()
+
+    async def next(self) -> RouterEvent:
+        item = await self._queue.get()
+        if isinstance(item, RouterError):
+            raise item
+        return item
+
+    async def drain(self) -> None:
+        """Let the run write its session record after the last event; a slow disk does not hold the client for long."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(RECORD_TIMEOUT_S):
+                await self._ended.wait()
+
+
+async def _hung_up(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _send(send: Send, body: bytes, *, more: bool = True) -> None:
+    await send({"type": "http.response.body", "body": body, "more_body": more})

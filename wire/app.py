@@ -1,0 +1,85 @@
+"""The FastAPI application: routes, error objects for everything, and the lifespan that opens the router."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+import structlog
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from config.errors import RouterError
+from wire import chat, health, models
+from wire.errors import INTERNAL, error_object, error_response, plain_error
+from wire.published import publish
+from wire.request_id import RequestIdMiddleware
+from wire.service import RouterService
+
+OpenService = Callable[[], AbstractAsyncContextManager[RouterService]]
+
+log = structlog.get_logger(__name__)
+
+
+def create_app(open_service: OpenService, *, version: str) -> FastAPI:
+    """The application; `open_service` is entered at start-up and left at shutdown."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with open_service() as service:
+            app.state.service = service
+            yield
+
+    app = FastAPI(
+        title="cline-memory-router",
+        version=version,
+        description="One OpenAI-compatible model in front of three local ones, with the project's memory bank.",
+        lifespan=lifespan,
+    )
+    app.add_middleware(RequestIdMiddleware)
+    app.add_exception_handler(RouterError, _router_error)
+    app.add_exception_handler(RequestValidationError, _validation_error)
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(Exception, _unexpected_error)
+    app.include_router(chat.routes)
+    app.include_router(models.routes)
+    app.include_router(health.routes)
+
+    def running() -> RouterService:
+        service: RouterService = app.state.service
+        return service
+
+    publish(app, running)
+    return app
+
+
+async def _router_error(_: Request, error: Exception) -> Response:
+    assert isinstance(error, RouterError)  # noqa: S101 - registered for RouterError only
+    return error_response(error)
+
+
+async def _validation_error(_: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for it only
+    problem = next(iter(error.errors()), "invalid request")
+    if not isinstance(problem, dict):
+        return plain_error(400, _invalid(f"{problem}: mend the body.", "body"))
+    field = ".".join(str(part) for part in problem["loc"] if part != "body") or "body"
+    return plain_error(400, _invalid(f"{field}: {problem['msg']}.", field))
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101 - registered for it only
+    message = str(error.detail)
+    if error.status_code in {404, 405}:
+        message = f"{request.method} {request.url.path} is not served here: see /docs for what is."
+    return plain_error(error.status_code, _invalid(message, None), dict(error.headers or {}))
+
+
+async def _unexpected_error(request: Request, error: Exception) -> Response:
+    log.error("unexpected error", id=request.state.request_id, path=request.url.path, exc_info=error)
+    return plain_error(500, error_object(INTERNAL))
+
+
+def _invalid(message: str, param: str | None) -> dict[str, str | None]:
+    return {"message": message, "type": "invalid_request_error", "param": param, "code": "invalid_request"}

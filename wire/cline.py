@@ -1,0 +1,128 @@
+"""What Cline writes around a person's words, in both of its dialects: the words themselves, the mode, the folder."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage, ToolMessage
+
+from config.schema import Mode
+
+Dialect = Literal["cline_sdk", "cline_legacy", "plain"]
+
+_COMPACTION = "Summarize the provided coding session"
+_SUMMARY = "Context summary:"
+_RULES = re.compile(r"^# Rules\s*\n## \.", re.MULTILINE)
+_MODE_NOTICE = re.compile(r"\A\s*<mode_notice>.*?</mode_notice>\s*", re.DOTALL)
+_USER_INPUT = re.compile(r'\A\s*<user_input(?:\s+mode="[^"]*")?>\s*(.*?)\s*</user_input>\s*\Z', re.DOTALL)
+_PERSON_TAGS = re.compile(r"<(task|feedback|user_message|answer)>\s*(.*?)\s*</\1>", re.DOTALL)
+_TOOL_RESULT = re.compile(r"\A\s*\[([a-zA-Z_]+)(?: for .*?)?\] Result:\s*(The user denied this operation)?", re.DOTALL)
+_TOOLS_A_PERSON_ANSWERS = {
+    "attempt_completion",
+    "plan_mode_respond",
+    "ask_followup_question",
+    "act_mode_respond",
+}
+_LEGACY_MODE = re.compile(r"# Current Mode\s+(PLAN|ACT) MODE")
+_SDK_FOLDER = re.compile(r"^\s*\d+\.\s*Working Directory:[ \t]*(\S.*?)[ \t]*$", re.MULTILINE)
+_ENV_FOLDER = re.compile(
+    r"<env>.*?^[ \t]*Working directory:[ \t]*(\S[^\n]*?)[ \t]*$.*?</env>", re.MULTILINE | re.DOTALL
+)
+_LEGACY_FOLDER = re.compile(r"^Current Working Directory:[ \t]*(\S.*?)[ \t]*$", re.MULTILINE)
+_LEGACY_FILES = re.compile(r"^# Current Working Directory \((.+?)\) Files", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Understood:
+    """What a request's texts say beside the conversation itself."""
+
+    dialect: Dialect
+    person_text: str
+    person_index: int | None
+    from_machine: bool
+    mode: Mode
+    workspace: str | None
+    is_task: bool
+
+
+def understand(messages: Sequence[BaseMessage], tool_names: Sequence[str]) -> Understood:
+    """Read the person's latest words, the mode and the working directory. Pure; never fails on odd texts."""
+    system = "\n".join(message.text for message in messages if isinstance(message, SystemMessage))
+    dialect = _dialect(system, messages)
+    if system.lstrip().startswith(_COMPACTION):
+        return Understood("cline_sdk", "", None, from_machine=True, mode="none", workspace=None, is_task=False)
+    index, text = _latest_words(messages, dialect)
+    last = messages[-1] if messages else None
+    return Understood(
+        dialect=dialect,
+        person_text=text,
+        person_index=index,
+        from_machine=isinstance(last, ToolMessage) or (isinstance(last, HumanMessage) and index != len(messages) - 1),
+        mode=_mode(system, messages, tool_names, dialect),
+        workspace=_workspace(system, messages, dialect),
+        is_task=True,
+    )
+
+
+def _dialect(system: str, messages: Sequence[BaseMessage]) -> Dialect:
+    human = (message.text for message in messages if isinstance(message, HumanMessage))
+    if any("<environment_details>" in text or "<task>" in text for text in human) and "# Tool" in system:
+        return "cline_legacy"
+    if _LEGACY_FOLDER.search(system) and "<read_file>" in system:
+        return "cline_legacy"
+    if ("<env>" in system and _SDK_FOLDER.search(system)) or _RULES.search(system):
+        return "cline_sdk"
+    return "plain"
+
+
+def _latest_words(messages: Sequence[BaseMessage], dialect: Dialect) -> tuple[int | None, str]:
+    for index in reversed(range(len(messages))):
+        message = messages[index]
+        if isinstance(message, HumanMessage):
+            words = _words(message.text, dialect)
+            if words:
+                return index, words
+    return None, ""
+
+
+def _words(text: str, dialect: Dialect) -> str:
+    if dialect == "cline_legacy":
+        result = _TOOL_RESULT.match(text)
+        if result and result.group(1) not in _TOOLS_A_PERSON_ANSWERS and not result.group(2):
+            return ""
+        tagged = [match.group(2) for match in _PERSON_TAGS.finditer(text)]
+        if tagged or result or "<environment_details>" in text:
+            return "\n".join(words for words in tagged if words)
+        return text.strip()
+    if text.lstrip().startswith(_SUMMARY):
+        return ""
+    text = _MODE_NOTICE.sub("", text)
+    if match := _USER_INPUT.match(text):
+        text = match.group(1)
+    return text.strip()
+
+
+def _mode(system: str, messages: Sequence[BaseMessage], tool_names: Sequence[str], dialect: Dialect) -> Mode:
+    if dialect == "cline_legacy":
+        modes = [match for message in messages for match in _LEGACY_MODE.findall(message.text)]
+        return "plan" if modes and modes[-1] == "PLAN" else "act"
+    if dialect == "cline_sdk" and _SDK_FOLDER.search(system):
+        if "# Plan Mode" in system and "You are in Plan mode." in system:
+            return "plan"
+        return "yolo" if "submit_and_exit" in tool_names else "act"
+    return "none"
+
+
+def _workspace(system: str, messages: Sequence[BaseMessage], dialect: Dialect) -> str | None:
+    if dialect == "plain":
+        match = _ENV_FOLDER.search(system)
+        return match.group(1) if match else None
+    if match := _SDK_FOLDER.search(system) or _LEGACY_FOLDER.search(system):
+        return match.group(1)
+    for message in messages:
+        if isinstance(message, HumanMessage) and (match := _LEGACY_FILES.search(message.text)):
+            return match.group(1)
+    return None

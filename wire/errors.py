@@ -1,0 +1,73 @@
+"""The one place where errors become HTTP statuses and OpenAI error objects."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from starlette.responses import Response
+
+from config import errors
+
+NGINX_CLIENT_GONE = 499
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorRow:
+    """How one kind of error looks on the wire. Cline tries 429 and 5xx again; it shows other 4xx to the person."""
+
+    status: int
+    type: str
+    code: str
+
+
+ERROR_ROWS: dict[type[errors.RouterError], ErrorRow] = {
+    errors.RouterError: ErrorRow(500, "server_error", "internal_error"),
+    errors.BadRequest: ErrorRow(400, "invalid_request_error", "invalid_request"),
+    errors.UnknownModel: ErrorRow(404, "invalid_request_error", "model_not_found"),
+    errors.ContextTooLong: ErrorRow(400, "invalid_request_error", "context_length_exceeded"),
+    errors.BodyTooLarge: ErrorRow(413, "invalid_request_error", "body_too_large"),
+    errors.ConfigError: ErrorRow(500, "server_error", "configuration_error"),
+    errors.MemoryUnavailable: ErrorRow(503, "server_error", "memory_unavailable"),
+    errors.IndexMismatch: ErrorRow(503, "server_error", "memory_unavailable"),
+    errors.BackendError: ErrorRow(502, "server_error", "backend_error"),
+    errors.BackendUnavailable: ErrorRow(503, "server_error", "backend_unavailable"),
+    errors.ModelMissing: ErrorRow(404, "invalid_request_error", "model_missing"),
+    errors.ModelRefused: ErrorRow(400, "invalid_request_error", "model_refused"),
+    errors.ModelTimeout: ErrorRow(504, "server_error", "model_timeout"),
+    errors.ModelBusy: ErrorRow(429, "rate_limit_error", "model_busy"),
+    errors.UpstreamBroken: ErrorRow(502, "server_error", "upstream_broken"),
+}
+
+INTERNAL = errors.RouterError(
+    "Something went wrong inside the router; its log has the details under this request's id."
+)
+
+
+def error_row(error: errors.RouterError) -> ErrorRow:
+    """The row of an error's own class."""
+    return ERROR_ROWS[type(error)]
+
+
+def error_object(error: errors.RouterError) -> dict[str, Any]:
+    """OpenAI's error object."""
+    row = error_row(error)
+    return {
+        "message": error.message,
+        "type": row.type,
+        "param": getattr(error, "param", None),
+        "code": row.code,
+    }
+
+
+def error_response(error: errors.RouterError, headers: dict[str, str] | None = None) -> Response:
+    """The whole response, with `Retry-After` where trying again can help."""
+    retry_after_s = getattr(error, "retry_after_s", None)
+    extra = {"retry-after": str(max(1, round(retry_after_s)))} if retry_after_s else {}
+    return plain_error(error_row(error).status, error_object(error), {**(headers or {}), **extra})
+
+
+def plain_error(status: int, error: dict[str, Any], headers: dict[str, str] | None = None) -> Response:
+    """An OpenAI error object as a response."""
+    return Response(orjson.dumps({"error": error}), status_code=status, media_type="application/json", headers=headers)

@@ -1,0 +1,95 @@
+"""`/health` for people, `/health/live` and `/health/ready` for supervisors."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse
+
+from config.schema import ROLES, Role
+from wire.service import RouterService, service_of
+
+routes = APIRouter()
+
+
+@routes.get("/health/live")
+async def live() -> dict[str, str]:
+    """The process answers."""
+    return {"status": "alive"}
+
+
+@routes.get("/health/ready")
+async def ready(request: Request) -> JSONResponse:
+    """200 once a model can answer, 503 before and without one."""
+    service = service_of(request)
+    status = service.models.status
+    body = {"status": "ready" if status.models else "not ready", "reason": status.reason}
+    return JSONResponse(body, status_code=200 if status.models else 503)
+
+
+@routes.get("/health")
+async def health(request: Request) -> dict[str, Any]:
+    """Everything the service knows of its own state."""
+    return await describe(service_of(request))
+
+
+async def describe(service: RouterService) -> dict[str, Any]:
+    """Backend, models, embedder and memory, as JSON."""
+    status = service.models.status
+    embedder = service.embedder.status()
+    degraded = not status.models or bool(status.missing) or embedder.state == "failed"
+    return {
+        "status": "starting" if status.kind == "starting" else "degraded" if degraded else "ok",
+        "version": service.version,
+        "uptime_s": round(time.monotonic() - service.started, 1),
+        "backend": {
+            "kind": status.kind,
+            "base_url": status.base_url if status.kind != "embedded" else None,
+            "version": status.version,
+            "reason": status.reason,
+            "waiting_calls": dict(service.models.waiting_calls),
+        },
+        "models": {role: _model(service, role) for role in ROLES},
+        "embedder": asdict(embedder),
+        "memory": await _memory(service),
+    }
+
+
+def _model(service: RouterService, role: Role) -> dict[str, Any]:
+    status = service.models.status
+    card, pull = status.models.get(role), status.missing.get(role)
+    described: dict[str, Any] = {
+        "wanted": service.settings.models.roles[role].model,
+        "present": card is not None,
+    }
+    if card:
+        described |= {
+            "model": card.name,
+            "window_tokens": card.window_tokens,
+            "tools": card.tools,
+            "vision": card.vision,
+            "thinking": card.thinking,
+        }
+    if pull:
+        described["to_get_it"] = pull
+    return described
+
+
+async def _memory(service: RouterService) -> dict[str, Any]:
+    settings = service.settings.memory
+    described: dict[str, Any] = {"enabled": settings.enabled}
+    if settings.enabled and settings.default_workspace:
+        bank = await service.memory.status(settings.default_workspace)
+        described["default_workspace"] = {
+            "workspace": str(bank.workspace),
+            "bank": str(bank.root) if bank.root else None,
+            "files": bank.files,
+            "chunks": bank.chunks,
+            "vectors": bank.vectors,
+            "vectors_ready": bank.vectors_ready,
+            "note": bank.note,
+        }
+    return described

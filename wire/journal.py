@@ -1,0 +1,102 @@
+"""One log line a request: who answered and why, what it cost, how it ended. Never what was said."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+
+from chains.events import Finished, Routed, RouterEvent
+
+log = structlog.get_logger("request")
+
+
+@dataclass(slots=True)
+class RequestJournal:
+    """Gathers what a request's line needs; `close` writes it once."""
+
+    request_id: str
+    dialect: str = "unknown"
+    stream: bool = False
+    started: float = field(default_factory=time.perf_counter)
+    routed: Routed | None = None
+    finished: Finished | None = None
+    first_token_s: float | None = None
+    closed: bool = False
+
+    def saw(self, event: RouterEvent) -> None:
+        """Take note of an event."""
+        if isinstance(event, Routed):
+            self.routed = event
+        elif isinstance(event, Finished):
+            self.finished = event
+        elif self.first_token_s is None:
+            self.first_token_s = time.perf_counter() - self.started
+
+    def headers(self) -> dict[str, str]:
+        """The response headers that tell the decision, as far as it is known."""
+        headers = {"x-request-id": self.request_id}
+        if self.routed:
+            decision = self.routed.decision
+            headers |= {
+                "x-router-role": decision.role,
+                "x-router-model": _header_text(decision.model),
+                "x-router-reason": _header_text(decision.reason),
+                "x-router-context": self.routed.ledger.header(),
+                "x-router-conversation": _header_text(self.routed.conversation),
+            }
+        return headers
+
+    def close(self, outcome: str) -> None:
+        """Write the line; `outcome` is `ok`, `client_gone` or an error's code."""
+        if self.closed:
+            return
+        self.closed = True
+        facts: dict[str, Any] = {
+            "id": self.request_id,
+            "outcome": outcome,
+            "dialect": self.dialect,
+            "stream": self.stream,
+            "total_s": round(time.perf_counter() - self.started, 3),
+        }
+        if self.first_token_s is not None:
+            facts["first_token_s"] = round(self.first_token_s, 3)
+        log.info("request", **facts, **self._routing(), **self._counts())
+
+    def _routing(self) -> dict[str, Any]:
+        if self.routed is None:
+            return {}
+        decision, ledger = self.routed.decision, self.routed.ledger
+        return {
+            "conversation": self.routed.conversation,
+            "role": decision.role,
+            "model": decision.model,
+            "why": decision.reason,
+            "context": ledger.header(),
+            "passages": len(self.routed.sources),
+            "memory_note": self.routed.memory_note,
+        }
+
+    def _counts(self) -> dict[str, Any]:
+        if self.finished is None:
+            return {}
+        usage, timings = self.finished.usage, self.finished.timings
+        facts: dict[str, Any] = {"finish": self.finished.reason}
+        if usage:
+            facts |= {"prompt_tokens": usage.prompt_tokens, "answer_tokens": usage.answer_tokens}
+            if usage.cached_tokens is not None:
+                facts["cached_tokens"] = usage.cached_tokens
+        if timings:
+            facts |= {
+                "load_s": round(timings.load_s, 3),
+                "prefill_s": round(timings.prefill_s, 3),
+                "answer_s": round(timings.answer_s, 3),
+            }
+        return facts
+
+
+def _header_text(text: str) -> str:
+    """Printable ASCII of at most 200 characters: what every HTTP stack takes in a header."""
+    return "".join(char if " " <= char <= "~" else "?" for char in text)[:200]

@@ -1,0 +1,164 @@
+"""From a validated OpenAI request to a Turn. Pure: the same request always gives the same Turn."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolCall, ToolMessage
+
+from chains.turn import Sampling, ToolChoice, Turn
+from config.errors import BadRequest
+from wire.cline import Dialect, understand
+from wire.openai_request import (
+    AssistantTurn,
+    ChatRequest,
+    ImagePart,
+    Message,
+    NamedTool,
+    SystemTurn,
+    TextPart,
+    ToolTurn,
+    UserTurn,
+)
+
+SESSION_HEADERS = ("x-session-id", "x-session-affinity")
+WORKSPACE_HEADER = "x-workspace"
+MAX_SESSION_CHARS = 128
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedRequest:
+    """A Turn and how its answer is to be written."""
+
+    turn: Turn
+    dialect: Dialect
+    stream: bool
+    include_usage: bool
+
+
+def parse_turn(request: ChatRequest, headers: Mapping[str, str]) -> ParsedRequest:
+    """Understand a request; `headers` by lower-case name.
+
+    Raises:
+        BadRequest: fields that contradict each other.
+    """
+    tools = tuple(tool.model_dump(exclude_none=True) for tool in request.tools or [])
+    messages = tuple(_message(message) for message in request.messages)
+    seen = understand(messages, [tool["function"]["name"] for tool in tools])
+    metadata = request.metadata or {}
+    workspace = headers.get(WORKSPACE_HEADER) or _text(metadata.get("workspace")) or seen.workspace
+    turn = Turn(
+        messages=messages,
+        person_text=seen.person_text,
+        person_index=seen.person_index,
+        from_machine=seen.from_machine,
+        mode=seen.mode,
+        workspace=Path(workspace) if workspace and "\0" not in workspace else None,
+        wants_memory=seen.is_task and not (seen.dialect == "cline_sdk" and not workspace),
+        model=request.model,
+        tools=tools,
+        tool_choice=_tool_choice(request),
+        sampling=_sampling(request),
+        answer_schema=_answer_schema(request),
+        session=_session(headers, metadata),
+    )
+    return ParsedRequest(
+        turn=turn,
+        dialect=seen.dialect,
+        stream=bool(request.stream),
+        include_usage=bool(request.stream_options and request.stream_options.include_usage),
+    )
+
+
+def _message(message: Message) -> BaseMessage:
+    match message:
+        case SystemTurn():
+            return SystemMessage(content=_joined(message.content))
+        case UserTurn():
+            return HumanMessage(content=_user_content(message.content))
+        case AssistantTurn():
+            calls = [
+                ToolCall(
+                    type="tool_call",
+                    id=call.id,
+                    name=call.function.name,
+                    args=_arguments(call.function.arguments),
+                )
+                for call in message.tool_calls or []
+            ]
+            kept = {"reasoning_content": message.reasoning_content} if message.reasoning_content else {}
+            return AIMessage(content=_joined(message.content or ""), tool_calls=calls, additional_kwargs=kept)
+        case ToolTurn():
+            return ToolMessage(content=_joined(message.content), tool_call_id=message.tool_call_id)
+
+
+def _joined(content: str | Sequence[TextPart]) -> str:
+    """Text parts as one string, with nothing added between them."""
+    return content if isinstance(content, str) else "".join(part.text for part in content)
+
+
+def _user_content(content: str | Sequence[TextPart | ImagePart]) -> str | list[str | dict[Any, Any]]:
+    if isinstance(content, str):
+        return content
+    texts = [part for part in content if isinstance(part, TextPart)]
+    if len(texts) == len(content):
+        return _joined(texts)
+    return [
+        {"type": "text", "text": part.text}
+        if isinstance(part, TextPart)
+        else {"type": "image_url", "image_url": {"url": part.image_url.url}}
+        for part in content
+    ]
+
+
+def _arguments(text: str) -> dict[str, Any]:
+    """A call's arguments; what is no JSON object is kept as it is under one key, as no message may be dropped."""
+    try:
+        arguments = json.loads(text or "{}")
+    except ValueError:
+        return {"arguments": text}
+    return arguments if isinstance(arguments, dict) else {"arguments": arguments}
+
+
+def _tool_choice(request: ChatRequest) -> ToolChoice:
+    if isinstance(request.tool_choice, NamedTool):
+        return ToolChoice("required", request.tool_choice.function.name)
+    return ToolChoice(request.tool_choice or "auto")
+
+
+def _sampling(request: ChatRequest) -> Sampling:
+    effort = request.reasoning_effort
+    return Sampling(
+        temperature=request.temperature,
+        top_p=request.top_p,
+        seed=request.seed,
+        stop=(request.stop,) if isinstance(request.stop, str) else tuple(request.stop or ()),
+        answer_limit_tokens=request.max_completion_tokens or request.max_tokens,
+        think=None if effort is None else effort not in {"none", "minimal"},
+    )
+
+
+def _answer_schema(request: ChatRequest) -> Any:
+    wanted = request.response_format
+    if wanted is None or wanted.type == "text":
+        return None
+    if request.tools and request.tool_choice != "none":
+        raise BadRequest(
+            "response_format and tools cannot both bind an answer here: send tool_choice none, or no response_format.",
+            param="response_format",
+        )
+    return wanted.json_schema.schema_ if wanted.json_schema else "json"
+
+
+def _session(headers: Mapping[str, str], metadata: Mapping[str, Any]) -> str | None:
+    named = next((headers[name] for name in SESSION_HEADERS if headers.get(name)), None)
+    session = named or _text(metadata.get("session_id"))
+    return session[:MAX_SESSION_CHARS] if session else None
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) and value else None
