@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import sqlite3
 import sys
 import uuid
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from importlib import metadata
 from pathlib import Path
 
@@ -21,7 +23,7 @@ from chains.counting import count_text, warm_up
 from chains.decide import Router
 from config.errors import ConfigError
 from config.load import load_settings
-from config.schema import ROLES, Settings
+from config.schema import ROLES, ServerSettings, Settings
 from graphs.deps import Deps
 from graphs.router import build_router_graph
 from graphs.sessions import Sessions
@@ -51,25 +53,25 @@ def package_version() -> str:
 @asynccontextmanager
 async def open_router(settings: Settings) -> AsyncIterator[RouterService]:
     """Open everything a run of the graph needs, and close it again. What the service, notebooks and scripts use."""
+    roles, memory_settings = settings.models.roles, settings.memory
     embedder = LocalEmbedder(model_dir=settings.paths.model_cache_dir)
     async with AsyncExitStack() as stack:
-        models = await stack.enter_async_context(ModelService(settings.backend, settings.models.roles))
+        models = await stack.enter_async_context(ModelService(settings.backend, roles))
         memory = MemoryService(
             vector_store_path=settings.paths.vector_store_path,
             embedder=embedder,
             count_tokens=count_text,
-            workspace_roots=settings.memory.workspace_roots,
-            max_files=settings.memory.max_files,
-            max_file_bytes=settings.memory.max_file_bytes,
-            max_bank_bytes=settings.memory.max_bank_bytes,
+            workspace_roots=memory_settings.workspace_roots,
+            max_files=memory_settings.max_files,
+            max_file_bytes=memory_settings.max_file_bytes,
+            max_bank_bytes=memory_settings.max_bank_bytes,
         )
         stack.push_async_callback(memory.aclose)
-        store = await stack.enter_async_context(_open_store(settings))
-        if settings.memory.enabled:
+        if memory_settings.enabled:
             embedder.start_loading()
+        store, note = await _open_store(settings, stack)
         warming = asyncio.create_task(asyncio.to_thread(warm_up), name="load-tokenizer")
         stack.push_async_callback(asyncio.wait, {warming})
-        roles = settings.models.roles
         router = Router(
             routing=settings.models.routing,
             fallbacks={role: roles[role].fallbacks for role in ROLES},
@@ -80,25 +82,29 @@ async def open_router(settings: Settings) -> AsyncIterator[RouterService]:
             models=models,
             router=router,
             memory=memory,
-            memory_settings=settings.memory,
+            memory_settings=memory_settings,
             sessions=Sessions(store),
             new_id=lambda: f"call_{uuid.uuid4().hex[:24]}",
         )
-        yield RouterService(settings, build_router_graph(), deps, models, memory, embedder, package_version())
+        yield RouterService(settings, build_router_graph(), deps, models, memory, embedder, package_version(), note)
 
 
-@asynccontextmanager
-async def _open_store(settings: Settings) -> AsyncIterator[BaseStore | None]:
+async def _open_store(settings: Settings, stack: AsyncExitStack) -> tuple[BaseStore | None, str | None]:
+    """The session store, or why there is none: without it the service answers, but remembers nothing."""
     if not settings.sessions.enabled:
-        yield None
-        return
+        return None, None
     folder = settings.paths.vector_store_path
-    await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
     ttl = TTLConfig(default_ttl=settings.sessions.expiry_days * MINUTES_PER_DAY, refresh_on_read=True)
-    async with AsyncSqliteStore.from_conn_string(str(folder / SESSIONS_FILE), ttl=ttl) as store:
+    try:
+        await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
+        store = await stack.enter_async_context(AsyncSqliteStore.from_conn_string(str(folder / SESSIONS_FILE), ttl=ttl))
         await store.setup()
-        await store.start_ttl_sweeper()
-        yield store
+    except (OSError, sqlite3.Error) as error:
+        note = f"{folder} cannot be written ({error}): set VECTOR_STORE_PATH to a folder that can."
+        log.warning("no session is remembered", reason=note)
+        return None, note
+    await store.start_ttl_sweeper()
+    return store, None
 
 
 def build_app(settings: Settings) -> FastAPI:
@@ -122,10 +128,16 @@ class _AnnouncingServer(uvicorn.Server):
         self._settings = settings
         self._announcing: asyncio.Task[None] | None = None
 
-    async def startup(self, sockets: list[object] | None = None) -> None:  # type: ignore[override]
-        await super().startup(sockets)  # type: ignore[arg-type]
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
         if self.started:
             self._announcing = asyncio.create_task(self._announce(), name="welcome")
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        if self._announcing:
+            self._announcing.cancel()
+            await asyncio.wait({self._announcing})
+        await super().shutdown(sockets)
 
     async def _announce(self) -> None:
         host, port = self.servers[0].sockets[0].getsockname()[:2]
@@ -137,29 +149,47 @@ class _AnnouncingServer(uvicorn.Server):
         show_welcome(self._settings, f"http://{shown}:{port}", status, bank)
 
 
+def _listen(server: ServerSettings) -> socket.socket:
+    """The listening socket; raises `ConfigError` where host or port cannot be had."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            server.host, server.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listening = socket.socket(family, kind, protocol)
+        if sys.platform != "win32":
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(address)
+    except OSError as error:
+        raise ConfigError(
+            f"Cannot listen on {server.host} port {server.port} ({error.strerror}): stop what listens there, or choose "
+            f"another with PORT={server.port + 1}."
+        ) from error
+    return listening
+
+
 def main() -> None:
     """Serve until stopped; exit code 2 for a wrong configuration."""
     try:
         settings = load_settings()
+        listening = _listen(settings.server)
     except ConfigError as error:
         print(error.message, file=sys.stderr)  # noqa: T201 - before logging is set up
         sys.exit(EXIT_BAD_CONFIG)
     set_up_logging(settings.logging)
     if settings.server.host not in LOOPBACK_HOSTS:
         log.warning(
-            "anybody who reaches this host may use the service and read memory banks",
-            host=settings.server.host,
+            "anybody who reaches this host may use the service and read memory banks", host=settings.server.host
         )
     app = build_app(settings)
     config = uvicorn.Config(
         app,
-        host=settings.server.host,
-        port=settings.server.port,
         log_config=None,
         access_log=False,
         timeout_graceful_shutdown=max(1, round(settings.server.shutdown_grace_s)),
     )
-    _AnnouncingServer(config, app, settings).run()
+    # Ctrl-C has stopped the server in good order by the time it arrives here.
+    with suppress(KeyboardInterrupt):
+        _AnnouncingServer(config, app, settings).run(sockets=[listening])
 
 
 if __name__ == "__main__":

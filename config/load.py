@@ -38,14 +38,21 @@ def load_settings(config_dir: Path | None = None, environment: Mapping[str, str]
         ConfigError: a file is missing or a value is wrong; names file, key, value and bound.
     """
     if environment is None:
-        dotenv = {key: value for key, value in dotenv_values(".env").items() if value is not None}
-        environment = {**dotenv, **os.environ}
+        # An empty variable is as good as none: `make run` exports HOST= and PORT=, which must not hide those of .env.
+        environment = {**_read_dotenv(Path(".env")), **{key: text for key, text in os.environ.items() if text.strip()}}
     folder = config_dir or Path(environment.get(CONFIG_DIR_VARIABLE) or Path(__file__).parent)
     models = _validate(ModelsFile, _read_yaml(folder / "models.yaml"), {}, folder / "models.yaml")
     values = _read_yaml(folder / "server_config.yaml")
     sources = _overlay(values, environment)
     server = _validate(ServerFile, values, sources, folder / "server_config.yaml")
     return Settings(models=models, **{name: getattr(server, name) for name in ServerFile.model_fields})
+
+
+def _read_dotenv(path: Path) -> dict[str, str]:
+    try:
+        return {key: value for key, value in dotenv_values(path).items() if value is not None}
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} cannot be read ({type(error).__name__}): make it a readable UTF-8 file.") from error
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:

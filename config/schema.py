@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -45,9 +46,13 @@ class RoleSettings(_Frozen):
     @model_validator(mode="after")
     def _fits(self) -> Self:
         if self.num_ctx > self.window_tokens:
-            raise ValueError(f"used_window_tokens must be at most window_tokens ({self.window_tokens})")
+            raise ValueError(
+                f"used_window_tokens = {self.num_ctx} must be at most window_tokens ({self.window_tokens})"
+            )
         if self.answer_limit_tokens >= self.num_ctx:
-            raise ValueError(f"answer_limit_tokens must be smaller than the window ({self.num_ctx})")
+            raise ValueError(
+                f"answer_limit_tokens = {self.answer_limit_tokens} must be smaller than the window ({self.num_ctx})"
+            )
         return self
 
 
@@ -94,6 +99,17 @@ class ModelsFile(_Frozen):
     roles: dict[Role, RoleSettings]
     routing: RoutingSettings = RoutingSettings()
 
+    @property
+    def planned_gb(self) -> float:
+        """What the three models take together, each model counted once."""
+        return sum({role.model: role.memory_gb for role in self.roles.values()}.values())
+
+    @property
+    def available_gb(self) -> float:
+        """What the machine has left for models."""
+        machine = self.machine
+        return machine.ram_gb - machine.system_gb - machine.vector_stores_gb - machine.spare_gb
+
     @field_validator("roles")
     @classmethod
     def _all_roles(cls, roles: dict[Role, RoleSettings]) -> dict[Role, RoleSettings]:
@@ -126,6 +142,15 @@ class BackendSettings(_Frozen):
     idle_timeout_s: Seconds = 120
     calls_per_model: int = Field(default=1, ge=1, le=64)
     max_waiting_calls: int = Field(default=32, ge=0, le=10_000)
+
+    @field_validator("base_url")
+    @classmethod
+    def _has_a_port(cls, base_url: str) -> str:
+        try:
+            _ = urlsplit(base_url).port
+        except ValueError as error:
+            raise ValueError(f"must be a URL like http://localhost:11434: {error}") from error
+        return base_url
 
 
 class MemorySettings(_Frozen):

@@ -18,7 +18,7 @@ from retrievers.layouts import DEFAULT_FOLDERS
 from retrievers.open_banks import OpenBanks
 from retrievers.selection import fill, ranked, whole_bank
 from retrievers.stores.faiss import FaissStore
-from retrievers.types import BankStatus, Embedder, OpenStore, Retrieval, TokenCounter, Vectors
+from retrievers.types import BankStatus, Embedder, IndexStatus, OpenStore, Retrieval, TokenCounter, Vectors
 
 QUERY_CHARS = 2_000
 COUNTED_TEXTS_KEPT = 4_096
@@ -142,6 +142,10 @@ class MemoryService:
     async def status(self, workspace: Path) -> BankStatus:
         """What is known of the workspace's bank; also starts to index it if that is due."""
         return await asyncio.to_thread(self._status, workspace)
+
+    def indexes(self) -> tuple[IndexStatus, ...]:
+        """The banks that requests have used, with their vectors."""
+        return self._banks.indexes()
 
     def wait_indexed(self, timeout_s: float) -> bool:
         """Block until no index is being built; False if that takes longer. For scripts and tests."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from retrievers.bank import BankLimits, find_bank
 from retrievers.corpus import Corpus, CorpusReader
 from retrievers.index import BankIndex, index_folder
-from retrievers.types import Embedder, OpenStore
+from retrievers.types import Embedder, IndexStatus, OpenStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +60,17 @@ class OpenBanks:
             while len(self._by_root) > self._max_open_banks:
                 self._by_root.pop(next(iter(self._by_root)))
         return opened.reader.read(bank), opened.index
+
+    def indexes(self) -> tuple[IndexStatus, ...]:
+        """The banks in use, the one not used for longest first; touches no file."""
+        with self._lock:
+            opened = list(self._by_root.items())
+        return tuple(
+            IndexStatus(root, len(bank.index.content_ids), bank.index.problem)
+            if bank.index is not None
+            else IndexStatus(root, 0, "Vectors are switched off.")
+            for root, bank in opened
+        )
 
     def _new(self, root: Path) -> _OpenBank:
         index = None

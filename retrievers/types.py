@@ -128,6 +128,15 @@ class BankStatus:
     note: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class IndexStatus:
+    """One bank in use: where it is, how many vectors it has, and one sentence on what keeps it from having all."""
+
+    root: Path
+    vectors: int
+    problem: str | None = None
+
+
 class Embedder(Protocol):
     """Turns text into unit vectors; `name` and `dimension` identify the vectors on disk.
 

@@ -14,7 +14,7 @@ from config.errors import RouterError
 from wire import chat, health, models
 from wire.errors import INTERNAL, error_object, error_response, plain_error
 from wire.published import publish
-from wire.request_id import RequestIdMiddleware
+from wire.request_id import HEADER, RequestIdMiddleware, request_id_of
 from wire.service import RouterService
 
 OpenService = Callable[[], AbstractAsyncContextManager[RouterService]]
@@ -77,8 +77,10 @@ async def _http_error(request: Request, error: Exception) -> Response:
 
 
 async def _unexpected_error(request: Request, error: Exception) -> Response:
-    log.error("unexpected error", id=request.state.request_id, path=request.url.path, exc_info=error)
-    return plain_error(500, error_object(INTERNAL))
+    # Starlette answers these outside all middleware, so the id's header is set here.
+    request_id = request_id_of(request)
+    log.error("unexpected error", id=request_id, path=request.url.path, exc_info=error)
+    return plain_error(500, error_object(INTERNAL), {HEADER: request_id})
 
 
 def _invalid(message: str, param: str | None) -> dict[str, str | None]:

@@ -40,7 +40,9 @@ async def describe(service: RouterService) -> dict[str, Any]:
     """Backend, models, embedder and memory, as JSON."""
     status = service.models.status
     embedder = service.embedder.status()
-    degraded = not status.models or bool(status.missing) or embedder.state == "failed"
+    degraded = (
+        not status.models or bool(status.missing) or embedder.state == "failed" or service.sessions_note is not None
+    )
     return {
         "status": "starting" if status.kind == "starting" else "degraded" if degraded else "ok",
         "version": service.version,
@@ -55,6 +57,7 @@ async def describe(service: RouterService) -> dict[str, Any]:
         "models": {role: _model(service, role) for role in ROLES},
         "embedder": asdict(embedder),
         "memory": await _memory(service),
+        "sessions": {"kept": service.deps.sessions.store is not None, "note": service.sessions_note},
     }
 
 
@@ -80,7 +83,10 @@ def _model(service: RouterService, role: Role) -> dict[str, Any]:
 
 async def _memory(service: RouterService) -> dict[str, Any]:
     settings = service.settings.memory
-    described: dict[str, Any] = {"enabled": settings.enabled}
+    described: dict[str, Any] = {
+        "enabled": settings.enabled,
+        "indexes": [{**asdict(index), "root": str(index.root)} for index in service.memory.indexes()],
+    }
     if settings.enabled and settings.default_workspace:
         bank = await service.memory.status(settings.default_workspace)
         described["default_workspace"] = {

@@ -37,7 +37,8 @@ def set_up_logging(settings: LoggingSettings) -> None:
         structlog.processors.TimeStamper(fmt="%H:%M:%S" if on_terminal else "iso", utc=not on_terminal),
     ]
     renderer: structlog.typing.Processor = (
-        structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        # The prettier ones show local variables, which are the request; and take seconds for them.
+        structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback)
         if on_terminal
         else structlog.processors.JSONRenderer(ensure_ascii=False)
     )

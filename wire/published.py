@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
 from typing import Annotated, Any
@@ -16,7 +17,6 @@ from langchain_core.messages import (
     message_chunk_to_message,
 )
 from langchain_core.runnables import Runnable, RunnableConfig, RunnableGenerator
-from langchain_core.runnables.utils import AddableDict
 from langserve import add_routes
 from pydantic import BaseModel, Discriminator, Field
 
@@ -41,41 +41,34 @@ class Asked(BaseModel):
     model: str = Field(default="", description="Empty for the router's choice, else a role or a model.")
 
 
-class Answered(BaseModel):
-    """The answer, who gave it and why, and what was read."""
-
-    answer: AIMessage | AIMessageChunk
-    role: str
-    model: str
-    reason: str
-    sources: list[str]
-    context: str
-    finish_reason: str
-
-
 def published_graph(service: Callable[[], RouterService]) -> Runnable[Any, Any]:
     """The compiled graph as a runnable over `Asked`, for LangServe; `service` is looked up at each call."""
 
-    async def ask(asked: AsyncIterator[Any]) -> AsyncGenerator[AddableDict, None]:
+    async def ask(asked: AsyncIterator[Any]) -> AsyncGenerator[AIMessageChunk, None]:
         # Not in a loop of ours: LangServe hands the input over whole.
         question = [part async for part in asked][-1]
-        router = service()
-        stream: Any = router.graph.astream(_graph_input(question), context=router.deps, stream_mode="custom")
-        async with aclosing(stream) as events:
-            async for event in events:
-                if part := _part(event):
-                    yield AddableDict(part)
+        told: asyncio.Queue[RouterEvent | None] = asyncio.Queue()
+        # In a task of its own: LangServe is cancelled by anyio, again at each await, which would cut the graph's
+        # clean-up short and leave its model call running.
+        running = asyncio.create_task(_run(service(), question, told), name="run-graph")
+        try:
+            while (event := await told.get()) is not None:
+                if chunk := _chunk(event):
+                    yield chunk
+            await running
+        finally:
+            running.cancel()
+            await asyncio.wait({running})
 
     runnable: Runnable[Any, Any] = _WholeMessages(ask)
-    return runnable.with_types(input_type=Asked, output_type=Answered).with_config(run_name="cline-memory-router")
+    return runnable.with_types(input_type=Asked, output_type=AIMessage).with_config(run_name="cline-memory-router")
 
 
 class _WholeMessages(RunnableGenerator[Any, Any]):
     """Streams the answer as chunks of a message; invoked, gives it as one message."""
 
     async def ainvoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:  # noqa: A002
-        answered = await super().ainvoke(input, config, **kwargs)
-        return {**answered, "answer": message_chunk_to_message(answered["answer"])}
+        return message_chunk_to_message(await super().ainvoke(input, config, **kwargs))
 
 
 def publish(app: FastAPI, service: Callable[[], RouterService]) -> None:
@@ -89,27 +82,38 @@ def publish(app: FastAPI, service: Callable[[], RouterService]) -> None:
     )
 
 
+async def _run(router: RouterService, question: Any, told: asyncio.Queue[RouterEvent | None]) -> None:
+    stream: Any = router.graph.astream(_graph_input(question), context=router.deps, stream_mode="custom")
+    try:
+        async with aclosing(stream) as events:
+            async for event in events:
+                told.put_nowait(event)
+    finally:
+        told.put_nowait(None)
+
+
 def _graph_input(question: Any) -> RouterInput:
     asked = question if isinstance(question, Asked) else Asked.model_validate(question)
     return RouterInput(messages=list(asked.messages), workspace=asked.workspace, mode=asked.mode, model=asked.model)
 
 
-def _part(event: RouterEvent) -> dict[str, Any] | None:
+def _chunk(event: RouterEvent) -> AIMessageChunk | None:
+    """The answer's text in `content`; who answered, why and from what in `response_metadata`."""
     match event:
         case Routed():
-            return {
-                "role": event.decision.role,
-                "model": event.decision.model,
-                "reason": event.decision.reason,
-                "sources": list(event.sources),
-                "context": event.ledger.header(),
-            }
+            return AIMessageChunk(
+                content="",
+                response_metadata={
+                    "role": event.decision.role,
+                    "model": event.decision.model,
+                    "reason": event.decision.reason,
+                    "sources": list(event.sources),
+                    "context": event.ledger.header(),
+                },
+            )
         case TextDelta():
-            return {"answer": AIMessageChunk(content=event.text)}
+            return AIMessageChunk(content=event.text)
         case Finished():
-            return {
-                "answer": AIMessageChunk(content="", chunk_position="last"),
-                "finish_reason": event.reason,
-            }
+            return AIMessageChunk(content="", response_metadata={"finish_reason": event.reason}, chunk_position="last")
         case _:
             return None

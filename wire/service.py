@@ -17,7 +17,10 @@ from retrievers.memory import MemoryService
 
 @dataclass(frozen=True, slots=True)
 class RouterService:
-    """A running router: the compiled graph, the collaborators of its nodes, and what `/health` looks at."""
+    """A running router: the compiled graph, the collaborators of its nodes, and what `/health` looks at.
+
+    `sessions_note` says why no session is remembered where that was wanted.
+    """
 
     settings: Settings
     graph: RouterGraph
@@ -26,6 +29,7 @@ class RouterService:
     memory: MemoryService
     embedder: LocalEmbedder
     version: str
+    sessions_note: str | None = None
     started: float = field(default_factory=time.monotonic)
 
 

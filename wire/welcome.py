@@ -13,38 +13,47 @@ from retrievers.types import BankStatus
 from wire.models import reliable_window
 
 
+def show_welcome(settings: Settings, base_url: str, status: BackendStatus, bank: BankStatus) -> None:
+    """Print the panel to standard output; `base_url` is where the service really listens, without a path."""
+    Console().print(welcome(settings, base_url, status, bank))
+
+
 def welcome(settings: Settings, base_url: str, status: BackendStatus, bank: BankStatus) -> Panel:
-    """The panel; `base_url` is where the service really listens, without a path."""
+    """The panel that `show_welcome` prints."""
     parts: list[Table | Text] = [
-        Text.assemble(("Listening on ", ""), (base_url, "bold green")),
-        Text("\nPaste into Cline (API provider: OpenAI Compatible)", style="bold"),
+        _rows(
+            ("Listening on", Text(base_url, style="bold green")),
+            ("Health", Text(f"{base_url}/health")),
+            ("Playground", Text(f"{base_url}/router/playground/")),
+        ),
+        Text("\nPaste into Cline, API provider OpenAI Compatible", style="bold"),
         _cline_settings(settings, base_url, status),
         Text("\nModels", style="bold"),
         _backend_line(status),
         _models(settings, status),
+        _memory_plan(settings),
         Text("\nMemory bank", style="bold"),
         Text(_bank_line(bank)),
-        Text(
-            f"\nHealth {base_url}/health   Playground {base_url}/router/playground/   Stop with Ctrl-C",
-            style="dim",
-        ),
+        Text("\nStop with Ctrl-C", style="dim"),
     ]
     return Panel(Group(*parts), title="cline-memory-router", border_style="green", padding=(1, 2))
 
 
-def show_welcome(settings: Settings, base_url: str, status: BackendStatus, bank: BankStatus) -> None:
-    """Print it to standard output."""
-    Console().print(welcome(settings, base_url, status, bank))
+def _rows(*rows: tuple[str, Text]) -> Table:
+    table = Table.grid(padding=(0, 2))
+    for name, value in rows:
+        table.add_row(name, value)
+    return table
 
 
 def _cline_settings(settings: Settings, base_url: str, status: BackendStatus) -> Table:
     window = reliable_window(status.models)
-    table = Table.grid(padding=(0, 2))
-    table.add_row("  Base URL", f"{base_url}/v1")
-    table.add_row("  API key", "anything, for example sk-local")
-    table.add_row("  Model ID", settings.server.model_id)
-    table.add_row("  Context window size", str(window) if window else "shown here once a model is there")
-    return table
+    return _rows(
+        ("  Base URL", Text(f"{base_url}/v1", style="bold")),
+        ("  API key", Text("anything, for example sk-local")),
+        ("  Model ID", Text(settings.server.model_id, style="bold")),
+        ("  Context window size", Text(str(window) if window else "told here once a model is there")),
+    )
 
 
 def _backend_line(status: BackendStatus) -> Text:
@@ -53,8 +62,8 @@ def _backend_line(status: BackendStatus) -> Text:
             return Text(f"  Ollama {status.version or '(no answer)'} at {status.base_url}")
         case "embedded":
             return Text(
-                f"  Embedded backend: a tiny model that proves the plumbing and is no coding model, because "
-                f"{status.reason}.",
+                f"  Embedded backend, because {status.reason}.\n"
+                "  Its tiny model proves that all parts work; it is no coding model.",
                 style="yellow",
             )
         case _:
@@ -65,13 +74,23 @@ def _models(settings: Settings, status: BackendStatus) -> Table:
     table = Table.grid(padding=(0, 2))
     for role in ROLES:
         card, pull = status.models.get(role), status.missing.get(role)
-        found = f"{card.name}, window {card.window_tokens}" if card else "missing"
-        hint = f"to get {settings.models.roles[role].model}: {pull}" if pull else ""
-        table.add_row(f"  {role}", Text(found, style="green" if card else "red"), Text(hint, style="dim"))
+        found = f"{card.name} ({card.window_tokens})" if card else f"{settings.models.roles[role].model} is missing"
+        table.add_row(f"  {role}", Text(found, style="green" if card else "red"), Text(pull or "", style="cyan"))
     return table
+
+
+def _memory_plan(settings: Settings) -> Text:
+    planned, available = settings.models.planned_gb, settings.models.available_gb
+    if planned <= available:
+        return Text(f"  planned: {planned:g} of {available:g} GB for models", style="dim")
+    return Text(
+        f"  planned: {planned:g} GB for models, but only {available:g} GB are free for them\n"
+        "  (machine and memory_gb in models.yaml): Ollama will swap models",
+        style="yellow",
+    )
 
 
 def _bank_line(bank: BankStatus) -> str:
     if bank.root is None:
-        return f"  none in {bank.workspace}; each request's own workspace is searched when it comes"
+        return f"  none in {bank.workspace}\n  (each request's own workspace is searched when it comes)"
     return f"  {bank.root}: {bank.files} files, {bank.size_bytes} bytes"

@@ -1,0 +1,151 @@
+"""The process a user starts: what it prints, how it refuses, how it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.support.scripted_ollama import ScriptedOllama
+
+ROOT = Path(__file__).parents[1]
+LIMIT_S = 60
+
+
+def _environment(folder: Path, **variables: str) -> dict[str, str]:
+    kept = {key: value for key, value in os.environ.items() if key in {"PATH", "SYSTEMROOT", "HOME", "TEMP"}}
+    return {**kept, "PORT": "0", "VECTOR_STORE_PATH": str(folder / "indexes"), "PYTHONUTF8": "1", **variables}
+
+
+@contextmanager
+def _serving(folder: Path, **variables: str) -> Iterator[subprocess.Popen[str]]:
+    process = subprocess.Popen(
+        [sys.executable, str(ROOT / "server.py")],
+        cwd=folder,
+        env=_environment(folder, **variables),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
+    )
+    try:
+        with process:
+            yield process
+    finally:
+        process.kill()
+
+
+def _panel(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    lines: list[str] = []
+    for line in process.stdout:
+        lines.append(line)
+        if line.startswith("╰"):
+            break
+    return "".join(lines)
+
+
+def _stop(process: subprocess.Popen[str]) -> tuple[int, str]:
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=LIMIT_S)
+    return process.returncode, stderr
+
+
+def _run(folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, str(ROOT / "server.py")],
+        cwd=folder,
+        env=_environment(folder, **variables),
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=LIMIT_S,
+        check=False,
+    )
+
+
+async def test_it_shows_what_to_paste_into_cline_and_ends_quietly(tmp_path: Path) -> None:
+    async with ScriptedOllama() as ollama:
+        with _serving(tmp_path, OLLAMA_BASE_URL=ollama.base_url) as process:
+            panel = await asyncio.to_thread(_panel, process)
+            base_url = next(word for word in panel.split() if word.endswith("/v1")).removesuffix("/v1")
+            async with httpx.AsyncClient(base_url=base_url) as client:
+                health = (await client.get("/health")).json()
+            code, stderr = await asyncio.to_thread(_stop, process)
+
+    assert "cline-memory-router" in panel
+    assert f"Base URL             {base_url}/v1" in panel
+    assert "Context window size  200000" in panel
+    assert "qwen2.5-coder:32b (131072)" in panel
+    assert f"none in {tmp_path}" in panel.replace("\n", "")
+    assert health["backend"]["kind"] == "ollama"
+    assert code == 0
+    assert "Traceback" not in stderr
+
+
+@pytest.mark.embedded
+def test_without_an_ollama_it_says_that_the_embedded_backend_answers(tmp_path: Path, unused_tcp_port: int) -> None:
+    bank = tmp_path / "memory-bank"
+    bank.mkdir()
+    for name in ("projectbrief.md", "progress.md"):
+        (bank / name).write_text("# A\n\ntext\n", encoding="utf-8")
+    with _serving(tmp_path, OLLAMA_BASE_URL=f"http://127.0.0.1:{unused_tcp_port}") as process:
+        panel = _panel(process)
+        code, stderr = _stop(process)
+
+    assert "Embedded backend, because no Ollama answers" in panel
+    assert "it is no coding model" in panel
+    assert "ollama pull qwen3:30b-a3b" in panel
+    assert "2 files" in panel
+    assert "embedded backend serves all roles" in stderr
+    assert code == 0
+
+
+def test_a_taken_port_is_named_with_another_to_try(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        result = _run(tmp_path, PORT=str(port))
+
+    assert result.returncode == 2
+    assert f"Cannot listen on 127.0.0.1 port {port}" in result.stderr
+    assert f"PORT={port + 1}" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_a_wrong_value_is_one_line_with_its_source(tmp_path: Path) -> None:
+    result = _run(tmp_path, PORT="70000")
+
+    assert result.returncode == 2
+    assert result.stderr.count("\n") == 1
+    assert "environment variable PORT (server.port) = '70000'" in result.stderr
+
+
+async def test_a_folder_that_cannot_be_written_costs_the_sessions_only(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way", encoding="utf-8")
+    async with ScriptedOllama() as ollama:
+        with _serving(
+            tmp_path, OLLAMA_BASE_URL=ollama.base_url, VECTOR_STORE_PATH=str(tmp_path / "file" / "indexes")
+        ) as process:
+            panel = await asyncio.to_thread(_panel, process)
+            base_url = next(word for word in panel.split() if word.endswith("/v1")).removesuffix("/v1")
+            question = {"model": "cline-memory-router", "messages": [{"role": "user", "content": "hi"}]}
+            async with httpx.AsyncClient(base_url=base_url) as client:
+                answer = await client.post("/v1/chat/completions", json=question)
+                health = (await client.get("/health")).json()
+            await asyncio.to_thread(_stop, process)
+
+    assert answer.status_code == 200
+    assert health["status"] == "degraded"
+    assert not health["sessions"]["kept"]
+    assert "VECTOR_STORE_PATH" in health["sessions"]["note"]
