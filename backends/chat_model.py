@@ -17,7 +17,7 @@ from contextlib import aclosing
 from typing import Any
 
 import orjson
-from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, ToolCall
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, ToolCall, ToolMessage
 from langchain_core.outputs import ChatGenerationChunk
 from langchain_ollama import ChatOllama
 from pydantic import Field
@@ -41,7 +41,7 @@ class RouterChatOllama(ChatOllama):
                 del message["images"]
             if isinstance(original, AIMessage):
                 names |= {call["id"]: call["name"] for call in original.tool_calls}
-            if name := names.get(message.get("tool_call_id")):
+            if isinstance(original, ToolMessage) and (name := names.get(original.tool_call_id)):
                 message["tool_name"] = name
         return converted
 
@@ -60,12 +60,19 @@ class RouterChatOllama(ChatOllama):
     ) -> AsyncIterator[ChatGenerationChunk]:
         async for chunk in self._acreate_chat_stream(messages, stop, **kwargs):
             if not isinstance(chunk, str):
-                yield _generation(chunk)
+                yield _checked_generation(chunk)
 
     def _create_chat_stream(
         self, messages: list[BaseMessage], stop: list[str] | None = None, **kwargs: Any
     ) -> Iterator[Mapping[str, Any] | str]:
         raise NotImplementedError("Use the asynchronous methods: ainvoke, astream.")
+
+
+def _checked_generation(chunk: Mapping[str, Any]) -> ChatGenerationChunk:
+    try:
+        return _generation(chunk)
+    except (AttributeError, TypeError, ValueError) as error:
+        raise UpstreamBroken("The model's server sent a line that is not as Ollama's are: try again.") from error
 
 
 def _generation(chunk: Mapping[str, Any]) -> ChatGenerationChunk:

@@ -7,6 +7,7 @@ what `backends.chat_model` uses in its place.
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -52,10 +53,10 @@ class ChatTransport:
         timeout = httpx.Timeout(None, connect=self._limits.connect_s)
         limit = _Deadline(name, self._limits)
         try:
-            request = self._client.build_request("POST", "/api/chat", content=orjson.dumps(body), timeout=timeout)
+            request = self._client.build_request("POST", "/api/chat", content=_encode(body), timeout=timeout)
             response = await limit.wait(self._client.send(request, stream=True))
             try:
-                await self._check_status(response, name)
+                await self._check_status(response, name, limit)
                 async with aclosing(_lines(response)) as lines:
                     while True:
                         chunk = _parse(await limit.wait(anext(lines)), name)
@@ -72,11 +73,10 @@ class ChatTransport:
         except httpx.HTTPError as error:
             raise UpstreamBroken(f"The connection to {name} broke ({type(error).__name__}): try again.") from error
 
-    async def _check_status(self, response: httpx.Response, name: str) -> None:
+    async def _check_status(self, response: httpx.Response, name: str, limit: _Deadline) -> None:
         if response.is_success:
             return
-        async with asyncio.timeout(self._limits.idle_s):
-            text = _error_text(await response.aread())
+        text = _error_text(await limit.wait(response.aread()))
         raise refusal(response.status_code, text, name)
 
 
@@ -109,6 +109,14 @@ class _Deadline:
                 f"{self._name} gave no token within {self._limits.first_token_s:.0f} s "
                 "(backend.first_token_timeout_s): try again, or raise the limit."
             ) from None
+
+
+def _encode(body: Mapping[str, Any]) -> bytes:
+    """As JSON; also integers of more than 64 bits and half surrogates, which orjson refuses."""
+    try:
+        return orjson.dumps(body)
+    except TypeError:
+        return json.dumps(body).encode()
 
 
 async def _lines(response: httpx.Response) -> AsyncGenerator[bytes, None]:

@@ -52,9 +52,8 @@ class OllamaApi:
         """Names of the models that are pulled."""
         answer = await self._call("GET", "/api/tags")
         models = answer.get("models")
-        return (
-            tuple(str(model.get("name") or model.get("model")) for model in models) if isinstance(models, list) else ()
-        )
+        named = [model for model in models if isinstance(model, dict)] if isinstance(models, list) else []
+        return tuple(str(model.get("name") or model.get("model")) for model in named)
 
     async def facts(self, name: str) -> ModelFacts:
         """Capabilities and window of one model; raises `ModelMissing` where it is not pulled."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Self
 
@@ -30,9 +30,18 @@ log = structlog.get_logger(__name__)
 class ModelService:
     """Models by role over one server. Use as an async context manager; entering returns before the server is ready."""
 
-    def __init__(self, settings: BackendSettings, roles: Mapping[Role, RoleSettings]) -> None:
+    def __init__(
+        self,
+        settings: BackendSettings,
+        roles: Mapping[Role, RoleSettings],
+        *,
+        embedded: Callable[[], EmbeddedBackend] = EmbeddedBackend,
+        refresh_every_s: float = REFRESH_EVERY_S,
+    ) -> None:
         self._settings = settings
         self._roles = roles
+        self._embedded = embedded
+        self._refresh_every_s = refresh_every_s
         self._status = BackendStatus("starting", settings.base_url, None, "looking for Ollama", {}, {})
         self._known = asyncio.Event()
         self._failure: BackendError | None = None
@@ -47,6 +56,7 @@ class ModelService:
     async def __aexit__(self, *_: object) -> None:
         self._keeper.cancel()
         await asyncio.gather(self._keeper, return_exceptions=True)
+        self._known.set()
 
     @property
     def status(self) -> BackendStatus:
@@ -82,13 +92,18 @@ class ModelService:
 
     async def _keep(self) -> None:
         """Find or start a server, then keep the picture of it fresh, until cancelled."""
-        found = await self._probe_ollama()
-        if found:
-            await self._keep_ollama()
-        elif self._settings.kind == "ollama":
-            await self._keep_looking()
-        else:
-            await self._keep_embedded()
+        try:
+            if await self._probe_ollama():
+                await self._keep_ollama()
+            elif self._settings.kind == "ollama":
+                await self._keep_looking()
+            else:
+                await self._keep_embedded()
+        except Exception:
+            log.exception("the search for models failed")
+            raise
+        finally:
+            self._known.set()  # whatever ended the search: no request may wait for it for ever
 
     async def _probe_ollama(self) -> bool:
         if self._settings.kind == "embedded":
@@ -104,10 +119,7 @@ class ModelService:
                 self._note(f"no Ollama answers at {self._settings.base_url}")
                 return False
         if not any(same_model(role.model, name) for role in self._roles.values() for name in names):
-            pulls = ", ".join(f"`ollama pull {role.model}`" for role in self._roles.values())
-            self._failure = BackendUnavailable(
-                f"Ollama {version} at {self._settings.base_url} has none of the configured models: type {pulls}."
-            )
+            self._failure = self._none_there(version)
             self._note(self._failure.message)
             return False
         return True
@@ -119,7 +131,7 @@ class ModelService:
         async with self._client(self._settings.base_url, {}) as client:
             while True:
                 await self._refresh(OllamaApi(client))
-                await asyncio.sleep(REFRESH_EVERY_S)
+                await asyncio.sleep(self._refresh_every_s)
 
     async def _keep_looking(self) -> None:
         """The configuration asks for Ollama only: stay up without models and take them when they come."""
@@ -133,7 +145,7 @@ class ModelService:
     async def _keep_embedded(self) -> None:
         reason = self._status.reason
         while True:
-            backend = EmbeddedBackend()
+            backend = self._embedded()
             try:
                 await backend.start()
                 async with self._client(backend.base_url, backend.headers) as client:
@@ -158,7 +170,7 @@ class ModelService:
                 httpx.AsyncClient(base_url=base_url, headers=dict(headers), trust_env=False, limits=limits)
             )
             self._http = client
-            self._chat_models.clear()
+            stack.callback(self._chat_models.clear)
             yield client
 
     async def _refresh(self, api: OllamaApi) -> None:
@@ -177,7 +189,7 @@ class ModelService:
                 self._known.set()
             log.warning("Ollama did not answer", error=error.message)
             return
-        self._failure = None
+        self._failure = None if cards else self._none_there(version)
         missing = {role: pull for role, pull in self._pulls().items() if role not in cards}
         self._status = BackendStatus("ollama", api.base_url, version, "Ollama answers", cards, missing)
         self._known.set()
@@ -189,7 +201,7 @@ class ModelService:
         cards = {role: await self._card(api, role, settings, name, window) for role, settings in self._roles.items()}
         self._status = BackendStatus("embedded", api.base_url, version, reason, cards, self._pulls())
         self._known.set()
-        log.info("embedded backend serves all roles", model=name, window_tokens=window, reason=reason)
+        log.warning("embedded backend serves all roles", model=name, window_tokens=window, reason=reason)
 
     async def _card(self, api: OllamaApi, role: Role, settings: RoleSettings, name: str, num_ctx: int) -> ModelCard:
         facts = await api.facts(name)
@@ -226,6 +238,12 @@ class ModelService:
         )
         self._chat_models[card.role] = (card, model)
         return model
+
+    def _none_there(self, version: str) -> BackendUnavailable:
+        pulls = ", ".join(f"`ollama pull {role.model}`" for role in self._roles.values())
+        return BackendUnavailable(
+            f"Ollama {version} at {self._settings.base_url} has none of the configured models: type {pulls}."
+        )
 
     def _pulls(self) -> dict[Role, str]:
         return {role: f"ollama pull {settings.model}" for role, settings in self._roles.items()}

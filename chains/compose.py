@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files
@@ -10,6 +11,7 @@ from typing import Protocol
 from langchain_core.messages import BaseMessage, HumanMessage
 
 FENCE = "project_notes"
+_FENCE_MARK = re.compile(rf"<(?=/?{FENCE})", re.IGNORECASE)
 
 
 class Quotable(Protocol):
@@ -27,10 +29,10 @@ def _template() -> str:
 
 
 def memory_block(passages: Sequence[Quotable]) -> str:
-    """The passages as one fenced block, each named by `file#heading`; "" for none. A fence in a text is defused."""
+    """The passages as one fenced block, each named by `file#heading`; "" for none. A fence in one is defused."""
     if not passages:
         return ""
-    quoted = "\n\n".join(f"[{passage.source}]\n{_defuse(passage.text.strip())}" for passage in passages)
+    quoted = "\n\n".join(_defuse(f"[{passage.source}]\n{passage.text.strip()}") for passage in passages)
     return _template().replace("{passages}", f"\n{quoted}\n")
 
 
@@ -43,7 +45,7 @@ def with_blocks(messages: Sequence[BaseMessage], blocks: Mapping[int, str]) -> l
 
 
 def _defuse(text: str) -> str:
-    return text.replace(f"<{FENCE}", f"< {FENCE}").replace(f"</{FENCE}", f"< /{FENCE}")
+    return _FENCE_MARK.sub("< ", text)
 
 
 def _append(message: HumanMessage, block: str) -> HumanMessage:

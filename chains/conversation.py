@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 
-import orjson
 from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
+
+from chains.counting import json_bytes
 
 FINGERPRINT_CHARS = 32
 
@@ -28,4 +29,4 @@ def _canonical(message: BaseMessage) -> bytes:
         else []
     )
     answers = message.tool_call_id if isinstance(message, ToolMessage) else None
-    return orjson.dumps([message.type, message.content, calls, answers])
+    return json_bytes([message.type, message.content, calls, answers])

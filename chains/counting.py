@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from functools import cache
 
 import orjson
@@ -40,10 +41,18 @@ def count_message(message: BaseMessage) -> int:
         tokens += TOKENS_PER_IMAGE * images
     if isinstance(message, AIMessage) and message.tool_calls:
         calls = [{"name": call["name"], "arguments": call["args"]} for call in message.tool_calls]
-        tokens += count_text(orjson.dumps(calls).decode())
+        tokens += count_json(calls)
     return tokens
 
 
 def count_json(value: object) -> int:
     """Tokens of a value as JSON text, as tools are shown to a model."""
-    return count_text(orjson.dumps(value).decode())
+    return count_text(json_bytes(value).decode())
+
+
+def json_bytes(value: object) -> bytes:
+    """As JSON; also integers of more than 64 bits and half surrogates, which orjson refuses and tool calls may hold."""
+    try:
+        return orjson.dumps(value)
+    except TypeError:
+        return json.dumps(value).encode()

@@ -86,13 +86,16 @@ class Router:
 
 
 def decide_by_rules(routing: RoutingSettings, person_text: str, mode: Mode) -> tuple[Role, str]:
-    """The first rule that matches the person's words (their first 4,000 characters), else the default role."""
+    """The first rule that matches the person's words (their first 4,000 characters), else the default role.
+
+    The reason is logged and kept, so it does not quote them.
+    """
     text = person_text[:MAX_MATCHED_CHARS]
     for rule in _by_priority(routing.rules):
         if rule.modes and mode not in rule.modes:
             continue
-        if match := _compiled(rule.pattern).search(text):
-            return rule.role, f"rule '{rule.name}' matched {match.group(0)[:40]!r}"
+        if _compiled(rule.pattern).search(text):
+            return rule.role, f"rule '{rule.name}' matched"
     return routing.default_role, "no rule matched: the default role"
 
 

@@ -49,7 +49,10 @@ class Sessions:
             return {}
         try:
             items = await self.store.abatch([GetOp(namespace, key) for key in keys])
-        except sqlite3.Error as error:
+        except (
+            sqlite3.Error,
+            ValueError,
+        ) as error:  # the store wraps what its refresh of the expiry met in a ValueError
             log.warning("session store cannot be read", error=type(error).__name__)
             return {}
         return {key: item.value for key, item in zip(keys, items, strict=True) if item is not None}  # type: ignore[union-attr]
@@ -58,6 +61,8 @@ class Sessions:
         if self.store is None:
             return
         try:
-            await self.store.abatch([PutOp(namespace, key, value)])
+            # A PutOp knows nothing of the store's default expiry; without one the record would stay for ever.
+            ttl = (self.store.ttl_config or {}).get("default_ttl")
+            await self.store.abatch([PutOp(namespace, key, value, ttl=ttl)])
         except sqlite3.Error as error:
             log.warning("session store cannot be written", error=type(error).__name__)

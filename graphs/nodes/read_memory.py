@@ -22,6 +22,7 @@ class _Recalled:
     block: str = ""
     sources: tuple[str, ...] = ()
     note: str | None = None
+    left_out: tuple[str, ...] = ()
 
 
 async def read_memory(state: RouterState, runtime: Runtime[Deps]) -> MemoryUpdate:
@@ -37,9 +38,9 @@ async def read_memory(state: RouterState, runtime: Runtime[Deps]) -> MemoryUpdat
     if new_index is not None:
         recalled = await _recall(state, deps, ledger)
         await deps.sessions.keep_block(chain[new_index], recalled.block)
+    ledger = ledger.with_memory(count_text(recalled.block), recalled.left_out)
     if new_index is not None and recalled.block:
         blocks[new_index] = recalled.block
-        ledger = ledger.with_memory(count_text(recalled.block))
     return {
         "blocks": blocks,
         "sources": list(recalled.sources),
@@ -78,4 +79,8 @@ async def _recall(state: RouterState, deps: Deps, ledger: Ledger) -> _Recalled:
         return _Recalled(note="The window has no room for memory.")
     retrieval = await deps.memory.recall(workspace, turn.person_text, budget)
     sources = tuple(passage.source for passage in retrieval.passages)
-    return _Recalled(memory_block(retrieval.passages), sources, retrieval.note)
+    kept = len(sources)
+    # A quoted passage costs a few tokens more than a plain one, which adds up where there are many small ones.
+    while count_text(block := memory_block(retrieval.passages[:kept])) > budget + FENCE_TOKENS:
+        kept -= 1
+    return _Recalled(block, sources[:kept], retrieval.note, sources[kept:])

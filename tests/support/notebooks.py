@@ -34,7 +34,7 @@ def main() -> None:
         for cell in notebook.cells:
             cell.get("metadata", {}).pop("execution", None)
         notebook.metadata.get("language_info", {}).pop("version", None)
-        nbformat.write(notebook, path)
+        nbformat.write(notebook, path)  # type: ignore[no-untyped-call]
         print(path.name)
 
 

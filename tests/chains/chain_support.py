@@ -1,0 +1,134 @@
+"""Turns, models and passages as the chains see them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from langchain_core.callbacks import AsyncCallbackManagerForLLMRun
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessageChunk, BaseMessage, HumanMessage
+from langchain_core.outputs import ChatGenerationChunk, ChatResult
+
+from chains.decide import Router
+from chains.ledger import PromptParts
+from chains.turn import Turn
+from config.load import load_settings
+from config.schema import ROLES, Role, RoutingSettings
+
+TOOL: Mapping[str, Any] = {
+    "type": "function",
+    "function": {
+        "name": "read_file",
+        "description": "Read a file.",
+        "parameters": {"type": "object", "properties": {"path": {"type": "string"}}, "required": ["path"]},
+    },
+}
+OTHER_TOOL: Mapping[str, Any] = {"type": "function", "function": {"name": "list_files"}}
+IMAGE: dict[str, Any] = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
+
+FALLBACKS: Mapping[Role, tuple[Role, ...]] = {
+    role: settings.fallbacks for role, settings in load_settings(environment={}).models.roles.items()
+}
+NAMES: Mapping[Role, str] = {
+    role: settings.model for role, settings in load_settings(environment={}).models.roles.items()
+}
+DONE = {"done": True, "done_reason": "stop"}
+SMALL = PromptParts(system=10, tools=0, history=10)
+
+
+@dataclass(frozen=True)
+class Model:
+    name: str
+    window_tokens: int
+    tools: bool = True
+    vision: bool = False
+
+
+REFERENCE: dict[Role, Model] = {
+    "memory_fast": Model(NAMES["memory_fast"], 40_960),
+    "implementation": Model(NAMES["implementation"], 131_072),
+    "memory_analysis": Model(NAMES["memory_analysis"], 200_000, vision=True),
+}
+
+
+@dataclass(frozen=True)
+class Note:
+    source: str
+    text: str
+
+
+def router(routing: RoutingSettings | None = None) -> Router:
+    return Router(
+        routing=load_settings(environment={}).models.routing if routing is None else routing,
+        fallbacks=FALLBACKS,
+        model_names=NAMES,
+        automatic_names=frozenset({"cline-memory-router", "auto", "router-auto"}),
+    )
+
+
+def person(text: str, **changes: Any) -> Turn:
+    """A Turn of one message of a person."""
+    messages: tuple[BaseMessage, ...] = changes.pop("messages", (HumanMessage(text),))
+    return Turn(messages=messages, person_text=text, person_index=len(messages) - 1, **changes)
+
+
+def parts(tokens: int) -> PromptParts:
+    return PromptParts(system=0, tools=0, history=tokens)
+
+
+def reference_without(*roles: Role) -> dict[Role, Model]:
+    return {role: REFERENCE[role] for role in ROLES if role not in roles}
+
+
+def chunk(text: str = "", **changes: Any) -> ChatGenerationChunk:
+    told = changes.pop("told", None)
+    if thinking := changes.pop("thinking", None):
+        changes["additional_kwargs"] = {"reasoning_content": thinking}
+    return ChatGenerationChunk(message=AIMessageChunk(content=text, **changes), generation_info=told)
+
+
+def call(name: str, args: dict[str, Any]) -> ChatGenerationChunk:
+    return chunk(tool_calls=[{"type": "tool_call", "id": None, "name": name, "args": args}])
+
+
+class ChunkModel(BaseChatModel):
+    """Yields chunks as scripted, raises errors and awaits events between them, and keeps what it was called with."""
+
+    chunks: list[Any]
+    calls: list[dict[str, Any]]
+    asked: list[list[BaseMessage]]
+    closed: list[bool]
+
+    @property
+    def _llm_type(self) -> str:
+        return "chunks"
+
+    def _generate(self, *args: Any, **kwargs: Any) -> ChatResult:
+        raise NotImplementedError
+
+    async def _astream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> AsyncIterator[ChatGenerationChunk]:
+        self.calls.append(kwargs)
+        self.asked.append(messages)
+        try:
+            for each in self.chunks:
+                if isinstance(each, Exception):
+                    raise each
+                if isinstance(each, asyncio.Event):
+                    await each.wait()
+                    continue
+                yield each
+        finally:
+            self.closed.append(True)
+
+
+def model(*chunks: Any) -> ChunkModel:
+    return ChunkModel(chunks=list(chunks), calls=[], asked=[], closed=[])

@@ -1,0 +1,188 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pytest
+from langchain_core.messages import HumanMessage
+from langchain_core.outputs import ChatGenerationChunk
+
+from chains.answer import AnswerRequest, stream_answer
+from chains.events import AnswerEvent, Finished, ReasoningDelta, TextDelta, Timings, ToolCallMade, Usage
+from chains.turn import Sampling, ToolChoice, Turn
+from config.errors import ModelTimeout, UpstreamBroken
+from tests.chains.chain_support import DONE, OTHER_TOOL, TOOL, ChunkModel, call, chunk, model, person
+
+COUNTS = {"input_tokens": 9, "output_tokens": 4, "total_tokens": 13}
+
+
+def request(turn: Turn | None = None, *, thinks: bool = False, think: bool | None = None) -> AnswerRequest:
+    ids: Iterator[int] = iter(range(100))
+    turn = turn or person("hello")
+    return AnswerRequest(
+        messages=turn.messages,
+        turn=turn,
+        options={"num_ctx": 8192, "temperature": 0.2},
+        answer_limit_tokens=777,
+        thinks=thinks,
+        think=think,
+        new_id=lambda: f"call_{next(ids)}",
+    )
+
+
+async def events_of(made: ChunkModel, asked: AnswerRequest | None = None) -> list[AnswerEvent]:
+    return [event async for event in stream_answer(made, asked or request())]
+
+
+async def arguments_of(asked: AnswerRequest, *, answer: str = "ok") -> dict[str, Any]:
+    made = model(chunk(answer), chunk(told=DONE))
+    await events_of(made, asked)
+    return made.calls[0]
+
+
+async def test_text_reasoning_counts_and_durations() -> None:
+    told = DONE | {
+        "load_duration": 2_000_000_000,
+        "prompt_eval_duration": 500_000_000,
+        "eval_duration": 1_000_000_000,
+        "prompt_eval_cached_count": 7,
+    }
+    made = model(chunk(thinking="hm"), chunk("Hel"), chunk("lo"), chunk(told=told, usage_metadata=COUNTS))
+    assert await events_of(made) == [
+        ReasoningDelta("hm"),
+        TextDelta("Hel"),
+        TextDelta("lo"),
+        Finished("stop", Usage(9, 4, 7), Timings(2.0, 0.5, 1.0)),
+    ]
+    assert made.asked == [[HumanMessage("hello")]]
+
+
+async def test_counts_and_durations_are_left_out_where_they_were_not_told() -> None:
+    assert await events_of(model(chunk("a"), chunk(told=DONE | {"load_duration": 1}))) == [
+        TextDelta("a"),
+        Finished("stop", None, None),
+    ]
+
+
+async def test_tool_calls_are_whole_numbered_and_verbatim() -> None:
+    args = {"path": '{"not": "an object"}', "lines": [1, 2], "größe": None}
+    made = model(chunk("I look"), call("read_file", args), call("list_files", {}), chunk(told=DONE))
+    _, first, second, end = await events_of(made, request(person("x", tools=(TOOL, OTHER_TOOL))))
+    assert isinstance(first, ToolCallMade)
+    assert (first.index, first.id, first.name, json.loads(first.arguments)) == (0, "call_0", "read_file", args)
+    assert second == ToolCallMade(1, "call_1", "list_files", "{}")
+    assert end == Finished("tool_calls", None, None)
+
+
+async def test_an_answer_cut_by_its_limit_says_so() -> None:
+    end = chunk(told={"done": True, "done_reason": "length"})
+    assert (await events_of(model(chunk("a"), end)))[-1] == Finished("length", None, None)
+    assert (await events_of(model(call("read_file", {}), end)))[-1] == Finished("length", None, None)
+
+
+@pytest.mark.parametrize("chunks", [[chunk("a")], [chunk("a"), call("f", {})], [chunk("a", told={"created_at": "x"})]])
+async def test_an_answer_without_its_end_mark_is_broken(chunks: Sequence[ChatGenerationChunk]) -> None:
+    made = model(*chunks)
+    with pytest.raises(UpstreamBroken, match="without its end mark"):
+        await events_of(made)
+    assert made.closed == [True]
+
+
+async def test_the_models_own_error_comes_through_after_what_was_said() -> None:
+    seen: list[AnswerEvent] = []
+    error = ModelTimeout("silent")
+    with pytest.raises(ModelTimeout) as caught:  # noqa: PT012 - what came before the error is looked at
+        async for event in stream_answer(model(chunk("a"), error), request()):
+            seen.append(event)  # noqa: PERF401 - what came before the error is kept
+    assert caught.value is error
+    assert seen == [TextDelta("a")]
+
+
+async def test_leaving_the_events_closes_the_models_stream() -> None:
+    made = model(chunk("a"), chunk("b"), chunk(told=DONE))
+    events = stream_answer(made, request())
+    assert await anext(events) == TextDelta("a")
+    assert made.closed == []
+    await events.aclose()
+    assert made.closed == [True]
+
+
+async def test_the_clients_sampling_goes_over_the_roles_options() -> None:
+    sampling = Sampling(temperature=0.9, top_p=0.5, seed=3, stop=("END",))
+    assert (await arguments_of(request(person("x", sampling=sampling))))["options"] == {
+        "num_ctx": 8192,
+        "temperature": 0.9,
+        "top_p": 0.5,
+        "seed": 3,
+        "stop": ["END"],
+        "num_predict": 777,
+    }
+    assert await arguments_of(request()) == {"options": {"num_ctx": 8192, "temperature": 0.2, "num_predict": 777}}
+
+
+async def test_tools_are_sent_when_offered() -> None:
+    assert (await arguments_of(request(person("x", tools=(TOOL,)))))["tools"] == [TOOL]
+    assert "tools" not in await arguments_of(request(person("x", tools=(TOOL,), tool_choice=ToolChoice("none"))))
+
+
+@pytest.mark.parametrize("schema", ["json", {"type": "object"}])
+async def test_an_answer_schema_is_sent_as_format(schema: Any) -> None:
+    assert (await arguments_of(request(person("x", answer_schema=schema))))["format"] == schema
+
+
+@pytest.mark.parametrize(
+    ("thinks", "default", "asked", "sent"),
+    [
+        (False, None, None, None),
+        (False, True, True, None),
+        (False, None, False, None),
+        (True, None, None, None),
+        (True, False, None, False),
+        (True, False, True, True),
+        (True, True, False, False),
+        (True, None, True, True),
+    ],
+)
+async def test_only_models_that_think_are_told_whether_to(
+    thinks: bool, default: bool | None, asked: bool | None, sent: bool | None
+) -> None:
+    turn = person("x", sampling=Sampling(think=asked))
+    assert (await arguments_of(request(turn, thinks=thinks, think=default))).get("reasoning") is sent
+
+
+class TestForcedCalls:
+    """`tool_choice` "required" or a named tool."""
+
+    turn = person("x", tools=(TOOL, OTHER_TOOL), tool_choice=ToolChoice("required", "read_file"))
+    text = '{"name": "read_file", "arguments": {"path": "a"}}'
+
+    async def test_the_answer_is_bound_and_becomes_a_call(self) -> None:
+        made = model(chunk(self.text[:10]), chunk(self.text[10:]), chunk(told=DONE))
+        assert await events_of(made, request(self.turn)) == [
+            ToolCallMade(0, "call_0", "read_file", '{"path": "a"}'),
+            Finished("tool_calls", None, None),
+        ]
+        assert made.calls[0]["format"]["properties"]["name"] == {"const": "read_file"}
+        assert made.calls[0]["tools"] == [TOOL, OTHER_TOOL]
+
+    async def test_a_call_made_by_itself_is_taken(self) -> None:
+        made = model(chunk("I call"), call("read_file", {"path": "a"}), chunk(told=DONE))
+        assert await events_of(made, request(self.turn)) == [
+            ToolCallMade(0, "call_0", "read_file", '{"path": "a"}'),
+            Finished("tool_calls", None, None),
+        ]
+
+    async def test_reasoning_is_passed_on(self) -> None:
+        made = model(chunk(thinking="hm"), chunk(self.text), chunk(told=DONE))
+        assert (await events_of(made, request(self.turn)))[0] == ReasoningDelta("hm")
+
+    async def test_text_that_is_no_call_is_broken(self) -> None:
+        with pytest.raises(UpstreamBroken, match="did not make the tool call"):
+            await events_of(model(chunk("Sure!"), chunk(told=DONE)), request(self.turn))
+
+    async def test_half_a_call_at_the_limit_is_never_passed_on(self) -> None:
+        end = chunk(told={"done": True, "done_reason": "length"})
+        assert await events_of(model(chunk(self.text[:20]), end), request(self.turn)) == [
+            Finished("length", None, None)
+        ]

@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from chains.forced_calls import call_schema, parse_call
+from chains.turn import ToolChoice
+from tests.chains.chain_support import OTHER_TOOL, TOOL
+
+TOOLS = (TOOL, OTHER_TOOL)
+
+
+@pytest.mark.parametrize("kind", ["none", "auto"])
+def test_no_schema_where_the_model_need_not_call(kind: str) -> None:
+    assert call_schema(TOOLS, ToolChoice(kind)) is None  # type: ignore[arg-type]
+
+
+def test_the_schema_of_a_named_tool() -> None:
+    assert call_schema(TOOLS, ToolChoice("required", "read_file")) == {
+        "type": "object",
+        "properties": {"name": {"const": "read_file"}, "arguments": TOOL["function"]["parameters"]},
+        "required": ["name", "arguments"],
+        "additionalProperties": False,
+    }
+
+
+def test_any_tool_may_be_called_where_none_is_named() -> None:
+    schema = call_schema(TOOLS, ToolChoice("required"))
+    assert schema is not None
+    assert [each["properties"]["name"]["const"] for each in schema["anyOf"]] == ["read_file", "list_files"]
+    assert schema["anyOf"][1]["properties"]["arguments"] == {"type": "object"}
+
+
+def test_one_tool_needs_no_choice() -> None:
+    assert call_schema((TOOL,), ToolChoice("required")) == call_schema(TOOLS, ToolChoice("required", "read_file"))
+
+
+def test_a_call_is_read_with_its_arguments_as_json() -> None:
+    text = json.dumps({"name": "read_file", "arguments": {"path": "größe.md", "n": 1}})
+    name, arguments = parse_call(f" {text}\n", TOOLS) or ("", "")
+    assert name == "read_file"
+    assert json.loads(arguments) == {"path": "größe.md", "n": 1}
+    assert "größe" in arguments
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "Sure, I will read it.",
+        '{"name": "read_file", "arguments": {"path": ',
+        '{"name": "read_file"}',
+        '{"name": "read_file", "arguments": "{}"}',
+        '{"name": "delete_all", "arguments": {}}',
+        '{"arguments": {}}',
+        "[]",
+        "null",
+    ],
+)
+def test_what_is_no_call_of_an_offered_tool(text: str) -> None:
+    assert parse_call(text, TOOLS) is None
