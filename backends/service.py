@@ -1,10 +1,11 @@
-"""The model side as one service: finds Ollama or starts the embedded backend, knows what is there, hands out leases."""
+"""The model side as one service: finds Ollama or starts the embedded backend, and hands out leases on models."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Self
 
 import httpx
@@ -12,12 +13,13 @@ import structlog
 from langchain_core.language_models import BaseChatModel
 
 from backends.chat_model import RouterChatOllama
+from backends.discovery import look_at_embedded, look_at_ollama, none_there, pulls
 from backends.embedded.launcher import EmbeddedBackend
 from backends.leases import Leases
 from backends.ndjson import CallLimits, ChatTransport
-from backends.ollama_api import OllamaApi, same_model, unreachable
-from backends.types import BackendStatus, ModelCard
-from config.errors import BackendError, BackendUnavailable, RouterError
+from backends.ollama_api import OllamaApi, unreachable
+from backends.types import BackendKind, BackendStatus, ModelCard
+from config.errors import BackendError, RouterError
 from config.schema import BackendSettings, Role, RoleSettings
 
 REFRESH_EVERY_S = 30.0
@@ -44,7 +46,7 @@ class ModelService:
         self._refresh_every_s = refresh_every_s
         self._status = BackendStatus("starting", settings.base_url, None, "looking for Ollama", {}, {})
         self._known = asyncio.Event()
-        self._failure: BackendError | None = None
+        self._failure: RouterError | None = None
         self._leases: dict[str, Leases] = {}
         self._chat_models: dict[Role, tuple[ModelCard, BaseChatModel]] = {}
         self._http: httpx.AsyncClient | None = None
@@ -56,7 +58,7 @@ class ModelService:
     async def __aexit__(self, *_: object) -> None:
         self._keeper.cancel()
         await asyncio.gather(self._keeper, return_exceptions=True)
-        self._known.set()
+        self._known.set()  # also where the search was ended before it began
 
     @property
     def status(self) -> BackendStatus:
@@ -93,131 +95,108 @@ class ModelService:
     async def _keep(self) -> None:
         """Find or start a server, then keep the picture of it fresh, until cancelled."""
         try:
-            if await self._probe_ollama():
+            reason = await self._find_ollama()
+            if reason is None:
                 await self._keep_ollama()
             elif self._settings.kind == "ollama":
-                await self._keep_looking()
+                await self._keep_looking(reason)
             else:
-                await self._keep_embedded()
+                await self._keep_embedded(reason)
         except Exception:
             log.exception("the search for models failed")
             raise
         finally:
             self._known.set()  # whatever ended the search: no request may wait for it for ever
 
-    async def _probe_ollama(self) -> bool:
+    async def _find_ollama(self) -> str | None:
+        """None where an Ollama has any of the models, else why the embedded backend has to answer."""
         if self._settings.kind == "embedded":
-            self._note("the configuration asks for the embedded backend (backend.kind)")
-            return False
+            return "the configuration asks for it (backend.kind)"
         async with httpx.AsyncClient(base_url=self._settings.base_url, trust_env=False) as client:
-            api = OllamaApi(client)
             try:
-                version = await api.version(self._settings.probe_timeout_s)
-                names = await api.model_names()
+                found = await self._look(client)
             except RouterError as error:
-                self._failure = error if isinstance(error, BackendError) else None
-                self._note(f"no Ollama answers at {self._settings.base_url}")
-                return False
-        if not any(same_model(role.model, name) for role in self._roles.values() for name in names):
-            self._failure = self._none_there(version)
-            self._note(self._failure.message)
-            return False
-        return True
+                self._failure = error
+                return f"no Ollama answers at {self._settings.base_url}"
+        if found.models:
+            return None
+        self._failure = none_there(found.base_url, found.version, self._roles)
+        return self._failure.message.rstrip(".")
 
-    def _note(self, reason: str) -> None:
-        self._status = BackendStatus("starting", self._settings.base_url, None, reason, {}, {})
+    async def _look(self, client: httpx.AsyncClient) -> BackendStatus:
+        return await look_at_ollama(OllamaApi(client), self._roles, timeout_s=self._settings.probe_timeout_s)
 
     async def _keep_ollama(self) -> None:
         async with self._client(self._settings.base_url, {}) as client:
             while True:
-                await self._refresh(OllamaApi(client))
+                try:
+                    found = await self._look(client)
+                    self._failure = None if found.models else none_there(found.base_url, found.version, self._roles)
+                    self._settle(found)
+                except RouterError as error:
+                    self._failure = error
+                    if not self._known.is_set():
+                        self._settle(self._without_models(error.message, "ollama"))
+                    log.warning("Ollama did not answer", error=error.message)
                 await asyncio.sleep(self._refresh_every_s)
 
-    async def _keep_looking(self) -> None:
+    async def _keep_looking(self, reason: str | None) -> None:
         """The configuration asks for Ollama only: stay up without models and take them when they come."""
-        while True:
-            self._status = BackendStatus("none", self._settings.base_url, None, self._status.reason, {}, self._pulls())
-            self._known.set()
+        while reason is not None:
+            self._settle(self._without_models(reason))
             await asyncio.sleep(self._settings.probe_timeout_s)
-            if await self._probe_ollama():
-                await self._keep_ollama()
+            reason = await self._find_ollama()
+        await self._keep_ollama()
 
-    async def _keep_embedded(self) -> None:
-        reason = self._status.reason
+    async def _keep_embedded(self, reason: str) -> None:
+        """Run the embedded backend, and start it again when it ends; requests wait for it meanwhile."""
         while True:
+            self._status = replace(self._status, kind="starting", reason=reason)
             backend = self._embedded()
             try:
                 await backend.start()
                 async with self._client(backend.base_url, backend.headers) as client:
-                    await self._adopt_embedded(OllamaApi(client), backend.model, reason)
+                    self._settle(
+                        await look_at_embedded(
+                            OllamaApi(client),
+                            self._roles,
+                            model=backend.model,
+                            reason=reason,
+                            timeout_s=self._settings.probe_timeout_s,
+                        )
+                    )
+                    log.warning("embedded backend serves all roles", model=backend.model, reason=reason)
                     await backend.wait()
+                    self._known.clear()
                 log.warning("embedded backend ended; starting it again", returncode=backend.returncode)
-            except BackendError as error:
-                self._failure = error
-                self._status = BackendStatus("none", self._settings.base_url, None, error.message, {}, self._pulls())
-                self._known.set()
-                log.error("embedded backend did not start", error=error.message)  # noqa: TRY400 - the message is all
+            except (BackendError, OSError) as error:
+                message = error.message if isinstance(error, BackendError) else f"It cannot be started ({error})."
+                self._failure = error if isinstance(error, BackendError) else None
+                self._settle(self._without_models(message))
+                log.error("embedded backend did not start", error=message)  # noqa: TRY400 - the message is all
+                await asyncio.sleep(RESTART_PAUSE_S)
             finally:
                 await asyncio.shield(backend.close())
-            await asyncio.sleep(RESTART_PAUSE_S)
+
+    def _settle(self, status: BackendStatus) -> None:
+        self._status = status
+        self._known.set()
+
+    def _without_models(self, reason: str, kind: BackendKind = "none") -> BackendStatus:
+        return BackendStatus(kind, self._settings.base_url, None, reason, {}, pulls(self._roles))
 
     @asynccontextmanager
     async def _client(self, base_url: str, headers: Mapping[str, str]) -> AsyncIterator[httpx.AsyncClient]:
         """The shared HTTP client of the server in use; nothing of the environment's proxies applies to it."""
-        async with AsyncExitStack() as stack:
-            limits = httpx.Limits(max_connections=MAX_CONNECTIONS, max_keepalive_connections=MAX_CONNECTIONS)
-            client = await stack.enter_async_context(
-                httpx.AsyncClient(base_url=base_url, headers=dict(headers), trust_env=False, limits=limits)
-            )
+        limits = httpx.Limits(max_connections=MAX_CONNECTIONS, max_keepalive_connections=MAX_CONNECTIONS)
+        async with httpx.AsyncClient(
+            base_url=base_url, headers=dict(headers), trust_env=False, limits=limits
+        ) as client:
             self._http = client
-            stack.callback(self._chat_models.clear)
-            yield client
-
-    async def _refresh(self, api: OllamaApi) -> None:
-        try:
-            version = await api.version(self._settings.probe_timeout_s)
-            names = await api.model_names()
-            cards = {
-                role: await self._card(api, role, settings, settings.model, settings.num_ctx)
-                for role, settings in self._roles.items()
-                if any(same_model(settings.model, name) for name in names)
-            }
-        except RouterError as error:
-            self._failure = error if isinstance(error, BackendError) else None
-            if not self._known.is_set():
-                self._status = BackendStatus("ollama", api.base_url, None, error.message, {}, self._pulls())
-                self._known.set()
-            log.warning("Ollama did not answer", error=error.message)
-            return
-        self._failure = None if cards else self._none_there(version)
-        missing = {role: pull for role, pull in self._pulls().items() if role not in cards}
-        self._status = BackendStatus("ollama", api.base_url, version, "Ollama answers", cards, missing)
-        self._known.set()
-
-    async def _adopt_embedded(self, api: OllamaApi, name: str, reason: str) -> None:
-        version = await api.version(self._settings.probe_timeout_s)
-        facts = await api.facts(name)
-        window = facts.window_tokens or 0
-        cards = {role: await self._card(api, role, settings, name, window) for role, settings in self._roles.items()}
-        self._status = BackendStatus("embedded", api.base_url, version, reason, cards, self._pulls())
-        self._known.set()
-        log.warning("embedded backend serves all roles", model=name, window_tokens=window, reason=reason)
-
-    async def _card(self, api: OllamaApi, role: Role, settings: RoleSettings, name: str, num_ctx: int) -> ModelCard:
-        facts = await api.facts(name)
-        window = min(num_ctx, facts.window_tokens or num_ctx)
-        thinks = "thinking" in facts.capabilities
-        return ModelCard(
-            role=role,
-            name=name,
-            window_tokens=window,
-            answer_limit_tokens=min(settings.answer_limit_tokens, window // 4),
-            options={"num_ctx": window, "temperature": settings.temperature},
-            tools="tools" in facts.capabilities,
-            vision="vision" in facts.capabilities,
-            thinking=thinks,
-            think=settings.thinking if thinks else None,
-        )
+            try:
+                yield client
+            finally:
+                self._chat_models.clear()
 
     def _chat_model(self, card: ModelCard) -> BaseChatModel:
         kept = self._chat_models.get(card.role)
@@ -238,12 +217,3 @@ class ModelService:
         )
         self._chat_models[card.role] = (card, model)
         return model
-
-    def _none_there(self, version: str) -> BackendUnavailable:
-        pulls = ", ".join(f"`ollama pull {role.model}`" for role in self._roles.values())
-        return BackendUnavailable(
-            f"Ollama {version} at {self._settings.base_url} has none of the configured models: type {pulls}."
-        )
-
-    def _pulls(self) -> dict[Role, str]:
-        return {role: f"ollama pull {settings.model}" for role, settings in self._roles.items()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import orjson
@@ -9,13 +10,16 @@ from starlette.requests import Request
 
 from config.errors import BadRequest, BodyTooLarge
 
+SPARE_LEVELS = 16
+MAX_LEVELS = 254 - SPARE_LEVELS
+
 
 async def read_json(request: Request, *, max_bytes: int) -> Any:
     """Decode the body.
 
     Raises:
         BodyTooLarge: it is, or says it is, larger than `max_bytes`; told without reading on.
-        BadRequest: it is no JSON.
+        BadRequest: it is no JSON, or nests too deep.
     """
     announced = request.headers.get("content-length", "")
     if announced.isdecimal() and int(announced) > max_bytes:
@@ -26,9 +30,34 @@ async def read_json(request: Request, *, max_bytes: int) -> Any:
         if len(body) > max_bytes:
             raise _too_large(max_bytes)
     try:
+        value = _decode(bytes(body))
+    except ValueError as error:
+        raise BadRequest(f"The body is no valid JSON ({error}): mend it.", param="body") from None
+    if nests_too_deep(value):
+        raise BadRequest(f"The body nests too deep: send at most {MAX_LEVELS} levels.", param="body")
+    return value
+
+
+def nests_too_deep(value: Any) -> bool:
+    """Whether a JSON value cannot be sent on: orjson writes 254 levels, of which the call's own body needs some."""
+    for _ in range(SPARE_LEVELS):
+        value = [value]
+    try:
+        orjson.dumps(value)
+    except TypeError as error:
+        return "ecursion" in str(error)
+    return False
+
+
+def _decode(body: bytes) -> Any:
+    """JavaScript may cut a text within a character and write the half as an escape; it becomes U+FFFD, as in UTF-8."""
+    try:
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        raise BadRequest(f"The body is no valid JSON ({error}): mend it.", param="body") from None
+        if "surrogate" not in str(error):
+            raise
+    text = json.dumps(json.loads(body), ensure_ascii=False)
+    return orjson.loads(text.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
 
 
 def _too_large(max_bytes: int) -> BodyTooLarge:

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any, cast
 
 from fastapi import APIRouter, Request, Response
+from starlette.requests import ClientDisconnect
 
 from chains.events import RouterEvent
 from chains.turn import Turn
@@ -16,7 +17,7 @@ from config.errors import RouterError
 from wire.answering import Pace, StreamResponse, WholeResponse
 from wire.body import read_json
 from wire.chunks import Stamp
-from wire.errors import error_response, error_row
+from wire.errors import NGINX_CLIENT_GONE, error_response, error_row
 from wire.journal import RequestJournal
 from wire.openai_request import parse_chat_request
 from wire.parse import ParsedRequest, parse_turn
@@ -37,6 +38,9 @@ async def chat_completions(request: Request) -> Response:
     except RouterError as error:
         journal.close(error_row(error).code)
         return error_response(error, journal.headers())
+    except ClientDisconnect:
+        journal.close("client_gone")
+        return Response(status_code=NGINX_CLIENT_GONE)
     journal.dialect, journal.stream = parsed.dialect, parsed.stream
     return _answer(service, parsed, journal)
 

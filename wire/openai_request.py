@@ -196,7 +196,7 @@ class ChatRequest(BaseModel):
     tool_choice: Literal["none", "auto", "required"] | NamedTool | None = None
     temperature: float | None = Field(default=None, ge=0, le=2)
     top_p: float | None = Field(default=None, ge=0, le=1)
-    seed: int | None = None
+    seed: int | None = Field(default=None, ge=-(2**63), lt=2**63)
     stop: str | list[str] | None = None
     max_tokens: int | None = Field(default=None, ge=1)
     max_completion_tokens: int | None = Field(default=None, ge=1)
@@ -253,7 +253,7 @@ def _unknown_variant(field: str, given: Any) -> tuple[str, str]:
     return f"{field}.{key}", f"{found}: use {known}"
 
 
-_UNION_TAGS = {"system", "developer", "user", "assistant", "tool", "parts", "text", "image_url", "NamedTool"}
+_UNION_TAGS = {"system", "developer", "user", "assistant", "tool", "parts", "text", "image_url", "NamedTool", "str"}
 
 
 def _field_name(location: tuple[int | str, ...]) -> str:
@@ -272,4 +272,6 @@ def _is_variant(location: tuple[int | str, ...], depth: int) -> bool:
     part = str(location[depth])
     if depth > 0 and location[depth - 1] == location[depth]:
         return False
+    if part == "text" and isinstance(location[depth - 1], int) and depth == len(location) - 1:
+        return False  # where only text parts may stand there is no variant to name
     return part in _UNION_TAGS or "[" in part or "(" in part

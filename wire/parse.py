@@ -12,6 +12,7 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, System
 
 from chains.turn import Sampling, ToolChoice, Turn
 from config.errors import BadRequest
+from wire.body import nests_too_deep
 from wire.cline import Dialect, understand
 from wire.openai_request import (
     AssistantTurn,
@@ -119,7 +120,9 @@ def _arguments(text: str) -> dict[str, Any]:
     """A call's arguments; what is no JSON object is kept as it is under one key, as no message may be dropped."""
     try:
         arguments = json.loads(text or "{}")
-    except ValueError:
+    except (ValueError, RecursionError):
+        return {"arguments": text}
+    if nests_too_deep(arguments):
         return {"arguments": text}
     return arguments if isinstance(arguments, dict) else {"arguments": arguments}
 

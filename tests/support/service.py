@@ -85,7 +85,9 @@ async def running_service(ollama: ScriptedOllama, folder: Path, **sections: Sect
     tasks_before = asyncio.all_tasks()
     async with _serving(app) as port:
         base_url = f"http://127.0.0.1:{port}"
-        async with httpx.AsyncClient(base_url=base_url, timeout=15, trust_env=False) as http:
+        # There is no TLS here, and reading the certificates takes longer than most tests.
+        plain = httpx.AsyncHTTPTransport(verify=False)
+        async with httpx.AsyncClient(base_url=base_url, timeout=15, trust_env=False, transport=plain) as http:
             running = Running(ollama, app, settings, base_url, http)
             await running.service.models.settled()
             yield running
@@ -150,7 +152,7 @@ def _is_store_batcher(task: asyncio.Task[Any]) -> bool:
 
 async def _no_tasks_but(before: set[asyncio.Task[Any]]) -> None:
     def left() -> set[asyncio.Task[Any]]:
-        now = asyncio.all_tasks() - before - {asyncio.current_task()}  # type: ignore[arg-type]
+        now = asyncio.all_tasks() - before - {asyncio.current_task()}
         return {task for task in now if not _is_store_batcher(task)}
 
     try:

@@ -1,0 +1,120 @@
+"""LangServe at `/router`, with LangServe's own client."""
+
+import asyncio
+from typing import Any
+
+import httpx
+import pytest
+from langchain_core.messages import HumanMessage
+from langserve import RemoteRunnable
+
+from tests.support.scripted_ollama import Reply
+from tests.support.service import Running
+
+pytestmark = [
+    pytest.mark.asyncio(loop_scope="module"),
+    # LangServe 0.3.3 reads `model_fields` from an instance.
+    pytest.mark.filterwarnings("ignore:Accessing the 'model_fields' attribute"),
+]
+
+
+def asked(text: str, **more: Any) -> dict[str, Any]:
+    return {"input": {"messages": [{"type": "human", "content": text}], **more}}
+
+
+async def test_invoke(running: Running) -> None:
+    running.ollama.script(Reply.text("Hello", " world"))
+    answer = await running.http.post("/router/invoke", json=asked("hello", model="memory_fast"))
+    assert answer.status_code == 200, answer.text
+    output = answer.json()["output"]
+    assert output["content"] == "Hello world"
+    told = output["response_metadata"]
+    assert (told["role"], told["model"], told["finish_reason"]) == ("memory_fast", "qwen3:30b-a3b", "stop")
+    assert running.ollama.chats[0]["model"] == "qwen3:30b-a3b"
+
+
+async def test_batch(running: Running) -> None:
+    running.ollama.default(lambda chat: Reply.text(chat["messages"][-1]["content"].upper()))
+    body = {"inputs": [asked("one")["input"], asked("two")["input"]]}
+    answer = await running.http.post("/router/batch", json=body)
+    assert answer.status_code == 200, answer.text
+    assert [output["content"] for output in answer.json()["output"]] == ["ONE", "TWO"]
+
+
+async def test_stream_brings_each_piece_when_it_comes(running: Running) -> None:
+    running.ollama.script(Reply.text("a", "b").gate_after(1))
+    seen = ""
+    async with running.http.stream("POST", "/router/stream", json=asked("hello")) as answer:
+        assert answer.status_code == 200
+        async for piece in answer.aiter_text():
+            seen += piece
+            if '"content":"a"' in seen and running.ollama.held:
+                assert '"content":"b"' not in seen
+                running.ollama.release()
+    assert '"content":"b"' in seen
+    assert "event: end" in seen
+
+
+async def test_remote_runnable(running: Running) -> None:
+    running.ollama.default(Reply.text("Hello", " world"))
+
+    def talk() -> tuple[Any, list[Any]]:
+        remote = RemoteRunnable(f"{running.base_url}/router")
+        question = {"messages": [HumanMessage("hello")]}
+        return remote.invoke(question), list(remote.stream(question))
+
+    whole, parts = await asyncio.to_thread(talk)
+    assert whole.content == "Hello world"
+    texts = [part.content for part in parts]
+    assert "".join(texts) == "Hello world"
+    assert len([text for text in texts if text]) == 2
+
+
+async def test_the_playground_is_served(running: Running) -> None:
+    page = await running.http.get("/router/playground/")
+    assert page.status_code == 200
+    assert page.headers["content-type"].startswith("text/html")
+    schema = await running.http.get("/router/input_schema")
+    assert {"messages", "workspace", "mode", "model"} <= schema.json()["properties"].keys()
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code"),
+    [
+        ({"input": {"messages": []}}, 400, "invalid_request"),
+        ({"input": {"messages": [{"type": "human", "content": "x"}], "model": "gpt-5"}}, 404, "model_not_found"),
+        ({"input": {"messages": [{"type": "robot", "content": "x"}]}}, 400, "invalid_request"),
+        ({}, 400, "invalid_request"),
+    ],
+)
+async def test_bad_input_is_an_openai_error(running: Running, body: dict[str, Any], status: int, code: str) -> None:
+    answer = await running.http.post("/router/invoke", json=body)
+    assert answer.status_code == status, answer.text
+    assert answer.json()["error"]["code"] == code
+    assert running.ollama.chats == []
+
+
+async def test_wrong_json_is_an_openai_error(running: Running) -> None:
+    answer = await running.http.post("/router/invoke", content=b"{")
+    assert answer.status_code == 400, answer.text
+    assert answer.json()["error"]["code"] == "invalid_request"
+
+
+async def test_a_caller_cannot_change_the_configuration(running: Running) -> None:
+    body = {**asked("hello"), "config": {"configurable": {"deps": "mine"}, "recursion_limit": 1}}
+    answer = await running.http.post("/router/invoke", json=body)
+    assert answer.status_code in {200, 400, 422}, answer.text
+    if answer.status_code == 200:
+        assert answer.json()["output"]["content"] == "ok"
+
+
+async def test_hanging_up_ends_the_model_call(running: Running) -> None:
+    running.ollama.script(Reply.text("a", "b").gate_after(1), Reply.text("next"))
+    gone = len(running.ollama.disconnects) + 1
+    async with running.http.stream("POST", "/router/stream", json=asked("hello")) as answer:
+        async for piece in answer.aiter_text():
+            if '"content":"a"' in piece:
+                break
+    await running.ollama.until(lambda: len(running.ollama.disconnects) == gone, "a hang-up", 2)
+    after = await running.http.post("/router/invoke", json=asked("hello"), timeout=httpx.Timeout(5))
+    assert after.json()["output"]["content"] == "next"

@@ -1,0 +1,167 @@
+"""From a client's request to a Turn: the ground truth of real shapes, and nothing but `BadRequest` for the rest."""
+
+import copy
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
+
+from config.errors import BadRequest
+from tests.support.requests import CapturedRequest, load_request, load_requests, shared_requests, skip_reason
+from wire.openai_request import parse_chat_request
+from wire.parse import ParsedRequest, parse_turn
+
+
+def parse(body: Any, headers: dict[str, str] | None = None) -> ParsedRequest:
+    return parse_turn(parse_chat_request(body), headers or {})
+
+
+@pytest.mark.parametrize("request_", load_requests(), ids=str)
+def test_understands_our_requests(request_: CapturedRequest) -> None:
+    parsed = parse(request_.body, request_.headers)
+    turn, expect = parsed.turn, request_.expect
+    assert expect is not None
+    assert parsed.dialect == expect.dialect
+    assert turn.person_text == expect.person_text
+    assert turn.mode == expect.mode
+    assert (str(turn.workspace) if turn.workspace else None) == expect.workspace
+    assert turn.from_machine == expect.from_machine
+    assert parsed.stream == bool(request_.body.get("stream"))
+    assert parsed.include_usage == bool(request_.body.get("stream_options", {}).get("include_usage"))
+    if turn.person_index is not None:
+        assert expect.person_text in turn.messages[turn.person_index].text
+
+
+@pytest.mark.parametrize("request_", [*load_requests(), *shared_requests()], ids=str)
+def test_parsing_is_pure_and_loses_no_message(request_: CapturedRequest) -> None:
+    before = copy.deepcopy(request_.body)
+    first, second = (parse(request_.body, request_.headers) for _ in range(2))
+    assert first == second
+    assert request_.body == before
+    kinds = {"system": SystemMessage, "user": HumanMessage, "assistant": AIMessage, "tool": ToolMessage}
+    expected = [kinds[message["role"]] for message in request_.body["messages"]]
+    assert [type(message) for message in first.turn.messages] == expected
+    assert len(first.turn.tools) == len(request_.body.get("tools", ()))
+
+
+@pytest.mark.skipif(skip_reason() is not None, reason=skip_reason() or "")
+@pytest.mark.parametrize("request_", shared_requests(), ids=str)
+def test_recognises_captured_requests(request_: CapturedRequest) -> None:
+    parsed = parse(request_.body, request_.headers)
+    legacy = request_.headers.get("user-agent", request_.headers.get("User-Agent", "")).startswith("Cline/")
+    assert parsed.dialect == ("cline_legacy" if legacy else "cline_sdk")
+    assert all(mark not in parsed.turn.person_text for mark in ("<task>", "<environment_details>", "<mode_notice>"))
+
+
+@pytest.mark.parametrize("name", ["sdk_compaction", "sdk_sub_agent"])
+def test_no_memory_for_what_no_person_asked(name: str) -> None:
+    request = load_request(name)
+    assert not parse(request.body, request.headers).turn.wants_memory
+
+
+def test_who_names_a_session_or_a_workspace() -> None:
+    body = {"model": "m", "messages": [{"role": "user", "content": "x"}]}
+    named = {**body, "metadata": {"session_id": "meta", "workspace": "/meta"}}
+    assert parse(body).turn.session is None
+    assert parse(named).turn.session == "meta"
+    assert str(parse(named).turn.workspace) == "/meta"
+    headers = {"x-session-affinity": "second", "x-workspace": "/header"}
+    assert parse(named, headers).turn.session == "second"
+    assert str(parse(named, headers).turn.workspace) == "/header"
+    assert parse(named, {"x-session-id": "first", **headers}).turn.session == "first"
+    assert len(parse(body, {"x-session-id": "s" * 500}).turn.session or "") == 128
+    assert parse(body, {"x-workspace": "/a\0b"}).turn.workspace is None
+    odd = {**body, "metadata": {"session_id": 5, "workspace": ["x"]}}
+    assert (parse(odd).turn.session, parse(odd).turn.workspace) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "kept"),
+    [
+        ('{"a": 1}', {"a": 1}),
+        ("", {}),
+        ("[1]", {"arguments": [1]}),
+        ('{"cut": "o', {"arguments": '{"cut": "o'}),
+        ("5", {"arguments": 5}),
+        ('{"big": 123456789012345678901234567890}', {"big": 123456789012345678901234567890}),
+        ("[" * 100_000, {"arguments": "[" * 100_000}),
+        ('{"a": ' * 400 + "1" + "}" * 400, {"arguments": '{"a": ' * 400 + "1" + "}" * 400}),
+    ],
+    ids=["object", "empty", "list", "cut off", "number", "big number", "deep and open", "deep"],
+)
+def test_arguments_of_earlier_calls_are_never_dropped(arguments: str, kept: dict[str, Any]) -> None:
+    call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": arguments}}
+    messages = [{"role": "assistant", "content": None, "tool_calls": [call]}]
+    (message,) = parse({"model": "m", "messages": messages}).turn.messages
+    assert isinstance(message, AIMessage)
+    (made,) = message.tool_calls
+    assert (made["id"], made["name"], made["args"]) == ("c", "f", kept)
+
+
+# --- any body at all
+
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20)
+NAMES = st.text(max_size=8)
+JSON = st.recursive(
+    SCALARS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=3),
+    max_leaves=8,
+)
+MARKS = (
+    "<task>x</task>",
+    "<environment_details>",
+    "<env>\n1. Working Directory: /a\n</env>",
+    "[read_file for 'x'] Result:\n",
+    "<mode_notice>",
+    "Context summary:\n",
+    "Summarize the provided coding session",
+    "# Rules\n## .",
+)
+NEAR_TEXT = st.text(max_size=30) | st.sampled_from(MARKS)
+
+
+def near(**fields: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
+    """An object that may have these fields, each as it should be or as it should not."""
+    return st.fixed_dictionaries({}, optional={name: strategy | JSON for name, strategy in fields.items()})
+
+
+URLS = st.sampled_from(["data:image/png;base64,AA", "https://example.com/a.png"])
+PARTS = near(type=st.sampled_from(["text", "image_url", "x"]), text=NEAR_TEXT, image_url=near(url=URLS))
+FUNCTIONS = near(name=NAMES, arguments=JSON.map(json.dumps))
+MESSAGES = near(
+    role=st.sampled_from(["system", "developer", "user", "assistant", "tool", "x"]),
+    content=NEAR_TEXT | st.lists(PARTS, max_size=3),
+    tool_calls=st.lists(near(id=NAMES, type=st.just("function"), function=FUNCTIONS), max_size=2),
+    tool_call_id=NAMES,
+    reasoning_content=NEAR_TEXT,
+)
+FIELDS = (
+    *("stream", "stream_options", "tools", "tool_choice", "temperature", "top_p", "seed", "stop", "max_tokens"),
+    *("max_completion_tokens", "response_format", "reasoning_effort", "metadata", "n", "logprobs", "functions"),
+)
+BODIES = st.fixed_dictionaries(
+    {"model": st.just("m") | JSON, "messages": st.lists(MESSAGES, max_size=4) | JSON},
+    optional=dict.fromkeys(FIELDS, JSON),
+)
+
+
+@given(BODIES | JSON)
+def test_any_body_is_parsed_or_refused_by_name(body: Any) -> None:
+    try:
+        parsed = parse(body)
+    except BadRequest:
+        return
+    assert parsed == parse(body)
+    assert len(parsed.turn.messages) == len(body["messages"])
+
+
+@given(st.lists(NEAR_TEXT, min_size=1, max_size=4))
+def test_text_parts_mean_the_same_as_one_string(texts: list[str]) -> None:
+    parts = [{"type": "text", "text": text} for text in texts]
+    split = parse({"model": "m", "messages": [{"role": "user", "content": parts}]})
+    joined = parse({"model": "m", "messages": [{"role": "user", "content": "".join(texts)}]})
+    assert split == joined
+    assert split.turn.messages[0].content == "".join(texts)
