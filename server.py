@@ -103,13 +103,16 @@ async def _open_store(settings: Settings, stack: AsyncExitStack) -> tuple[BaseSt
         note = f"{folder} cannot be written ({error}): set VECTOR_STORE_PATH to a folder that can."
         log.warning("no session is remembered", reason=note)
         return None, note
+    stack.push_async_callback(store.stop_ttl_sweeper)
     await store.start_ttl_sweeper()
     return store, None
 
 
 def build_app(settings: Settings) -> FastAPI:
     """The application for these settings; nothing is opened before its lifespan starts."""
-    return create_app(lambda: open_router(settings), version=package_version())
+    return create_app(
+        lambda: open_router(settings), version=package_version(), max_body_bytes=settings.server.max_body_bytes
+    )
 
 
 def build_default_app() -> FastAPI:

@@ -12,9 +12,9 @@ What differs from `ChatOllama` 1.1, and why:
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import aclosing
-from typing import Any
+from typing import Any, cast
 
 import orjson
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, ToolCall, ToolMessage
@@ -58,9 +58,13 @@ class RouterChatOllama(ChatOllama):
     async def _aiterate_over_stream(
         self, messages: list[BaseMessage], stop: list[str] | None = None, **kwargs: Any
     ) -> AsyncIterator[ChatGenerationChunk]:
-        async for chunk in self._acreate_chat_stream(messages, stop, **kwargs):
-            if not isinstance(chunk, str):
-                yield _checked_generation(chunk)
+        stream = cast(
+            "AsyncGenerator[Mapping[str, Any] | str, None]", self._acreate_chat_stream(messages, stop, **kwargs)
+        )
+        async with aclosing(stream) as chunks:
+            async for chunk in chunks:
+                if not isinstance(chunk, str):
+                    yield _checked_generation(chunk)
 
     def _create_chat_stream(
         self, messages: list[BaseMessage], stop: list[str] | None = None, **kwargs: Any

@@ -85,7 +85,7 @@ def _call_arguments(request: AnswerRequest, schema: Mapping[str, Any] | None) ->
 
 
 def _forced_call(text: str, request: AnswerRequest) -> ToolCallMade:
-    call = parse_call(text, request.turn.tools)
+    call = parse_call(text, request.turn.tools, request.turn.tool_choice)
     if call is None:
         raise UpstreamBroken("The model did not make the tool call that tool_choice asks for: try again.")
     return ToolCallMade(0, request.new_id(), *call)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from functools import cache
 
 import orjson
@@ -17,6 +18,8 @@ TOKENS_PER_IMAGE = 1_600
 
 @cache
 def _encoding() -> tiktoken.Encoding:
+    # The data lie on disk already; a second copy in the temporary folder may belong to somebody else and be unreadable.
+    os.environ.setdefault("TIKTOKEN_CACHE_DIR", "")
     return tiktoken.get_encoding(ENCODING)
 
 

@@ -59,7 +59,7 @@ class Router:
             BadRequest: no model that is there can do what the request needs (images, tools).
         """
         wanted, reason = self._wanted(turn, candidates)
-        ruled_out = _ruled_out(turn, parts, candidates)
+        ruled_out = self._ruled_out(turn, parts, candidates)
         for role in (wanted, *self.fallbacks.get(wanted, ()), *ROLES):
             if role not in ruled_out:
                 if role != wanted:
@@ -73,6 +73,15 @@ class Router:
         if turn.has_images:
             return VISION_ROLE, "the request has images"
         return decide_by_rules(self.routing, turn.person_text, turn.mode)
+
+    def _ruled_out(self, turn: Turn, parts: PromptParts, candidates: Mapping[Role, Candidate]) -> dict[Role, str]:
+        reasons = {
+            role: _unfit(turn, parts, candidates[role])
+            if role in candidates
+            else f"{self.model_names[role]} is not there (`ollama pull {self.model_names[role]}`)"
+            for role in ROLES
+        }
+        return {role: reason for role, reason in reasons.items() if reason}
 
     def _asked_for(self, model: str, candidates: Mapping[Role, Candidate]) -> Role:
         for role in ROLES:
@@ -109,14 +118,7 @@ def _compiled(pattern: str) -> re.Pattern[str]:
     return re.compile(pattern, re.IGNORECASE)
 
 
-def _ruled_out(turn: Turn, parts: PromptParts, candidates: Mapping[Role, Candidate]) -> dict[Role, str]:
-    reasons = {role: _unfit(turn, parts, candidates.get(role)) for role in ROLES}
-    return {role: reason for role, reason in reasons.items() if reason}
-
-
-def _unfit(turn: Turn, parts: PromptParts, candidate: Candidate | None) -> str | None:
-    if candidate is None:
-        return "its model is not there"
+def _unfit(turn: Turn, parts: PromptParts, candidate: Candidate) -> str | None:
     if turn.has_images and not candidate.vision:
         return f"{candidate.name} cannot see images"
     if turn.offers_tools and not candidate.tools:

@@ -16,6 +16,7 @@ from chains.events import Finished, Routed, RouterEvent
 from config.errors import RouterError, UpstreamBroken
 from wire.chunks import Stamp, completion, error_chunk, event_chunk, first_chunk, usage_chunk
 from wire.errors import INTERNAL, error_response, error_row
+from wire.hang_up import run_until_hang_up
 from wire.journal import RequestJournal
 from wire.sse import DONE, HEARTBEAT, encode
 
@@ -46,19 +47,11 @@ class AnswerResponse(Response):
         self._pace = pace
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        answering = asyncio.create_task(self._answer(scope, receive, send), name="answer")
-        watching = asyncio.create_task(_hung_up(receive), name="watch-client")
         try:
-            await asyncio.wait({answering, watching}, return_when=asyncio.FIRST_COMPLETED)
-            if not answering.done():
+            if not await run_until_hang_up(self._answer(scope, receive, send), receive, name="answer"):
                 self._journal.close("client_gone")
         finally:
-            watching.cancel()
-            answering.cancel()
-            await asyncio.wait({answering, watching})
             self._journal.close("cancelled")
-        if not answering.cancelled():
-            answering.result()
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         raise NotImplementedError
@@ -211,11 +204,6 @@ class _Inbox:
         with suppress(TimeoutError):
             async with asyncio.timeout(RECORD_TIMEOUT_S):
                 await self._ended.wait()
-
-
-async def _hung_up(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
 
 
 async def _send(send: Send, body: bytes, *, more: bool = True) -> None:

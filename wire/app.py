@@ -13,7 +13,8 @@ from starlette.exceptions import HTTPException
 from config.errors import RouterError
 from wire import chat, health, models
 from wire.errors import INTERNAL, error_object, error_response, plain_error
-from wire.published import publish
+from wire.published import PATH, publish
+from wire.published_guard import PublishedGuard
 from wire.request_id import HEADER, RequestIdMiddleware, request_id_of
 from wire.service import RouterService
 
@@ -22,7 +23,7 @@ OpenService = Callable[[], AbstractAsyncContextManager[RouterService]]
 log = structlog.get_logger(__name__)
 
 
-def create_app(open_service: OpenService, *, version: str) -> FastAPI:
+def create_app(open_service: OpenService, *, version: str, max_body_bytes: int) -> FastAPI:
     """The application; `open_service` is entered at start-up and left at shutdown."""
 
     @asynccontextmanager
@@ -37,6 +38,7 @@ def create_app(open_service: OpenService, *, version: str) -> FastAPI:
         description="One OpenAI-compatible model in front of three local ones, with the project's memory bank.",
         lifespan=lifespan,
     )
+    app.add_middleware(PublishedGuard, path=PATH, max_bytes=max_body_bytes)
     app.add_middleware(RequestIdMiddleware)
     app.add_exception_handler(RouterError, _router_error)
     app.add_exception_handler(RequestValidationError, _validation_error)

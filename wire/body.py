@@ -18,9 +18,21 @@ async def read_json(request: Request, *, max_bytes: int) -> Any:
     """Decode the body.
 
     Raises:
-        BodyTooLarge: it is, or says it is, larger than `max_bytes`; told without reading on.
+        BodyTooLarge: as `read_body`.
         BadRequest: it is no JSON, or nests too deep.
     """
+    body = await read_body(request, max_bytes=max_bytes)
+    try:
+        value = _decode(body)
+    except ValueError as error:
+        raise BadRequest(f"The body is no valid JSON ({error}): mend it.", param="body") from None
+    if nests_too_deep(value):
+        raise BadRequest(f"The body nests too deep: send at most {MAX_LEVELS} levels.", param="body")
+    return value
+
+
+async def read_body(request: Request, *, max_bytes: int) -> bytes:
+    """The body; raises `BodyTooLarge` where it is, or says it is, larger than `max_bytes`, without reading on."""
     announced = request.headers.get("content-length", "")
     if announced.isdecimal() and int(announced) > max_bytes:
         raise _too_large(max_bytes)
@@ -29,13 +41,7 @@ async def read_json(request: Request, *, max_bytes: int) -> Any:
         body += piece
         if len(body) > max_bytes:
             raise _too_large(max_bytes)
-    try:
-        value = _decode(bytes(body))
-    except ValueError as error:
-        raise BadRequest(f"The body is no valid JSON ({error}): mend it.", param="body") from None
-    if nests_too_deep(value):
-        raise BadRequest(f"The body nests too deep: send at most {MAX_LEVELS} levels.", param="body")
-    return value
+    return bytes(body)
 
 
 def nests_too_deep(value: Any) -> bool:

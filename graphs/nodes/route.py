@@ -45,7 +45,12 @@ async def route(state: RouterInput, runtime: Runtime[Deps]) -> RouteUpdate:
 def _turn(state: RouterInput) -> Turn:
     if turn := state.get("turn"):
         return turn
-    messages = convert_to_messages(state.get("messages") or [])
+    try:
+        messages = convert_to_messages(state.get("messages") or [])
+    except (ValueError, TypeError, NotImplementedError) as error:
+        raise BadRequest(
+            f"messages cannot be understood ({error}): send LangChain messages.", param="messages"
+        ) from error
     if not messages:
         raise BadRequest("messages is empty: send at least one message.", param="messages")
     workspace = state.get("workspace")

@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 
 from backends.embedded.launcher import EmbeddedBackend
 from backends.service import ModelService
-from config.errors import BackendError, BackendUnavailable, ModelBusy
+from config.errors import BackendUnavailable, ModelBusy
 from config.load import load_settings
 from config.schema import ROLES, BackendSettings, Role, RoleSettings
 from tests.support.scripted_ollama import REFERENCE_MODELS, Model, Reply, ScriptedOllama
@@ -281,13 +281,15 @@ class TestEmbedded:
 
     async def test_a_child_that_cannot_even_be_spawned_is_told_and_tried_again(self) -> None:
         """Requests waited for ever."""
-        async with ScriptedOllama(self.models) as child:
-            async with service_for(NOWHERE, PretendEmbedded(child, OSError("no memory"))) as service:
-                async with asyncio.timeout(LIMIT_S):
-                    with pytest.raises(BackendUnavailable):
-                        await service.cards()
-                    assert "no memory" in service.status.reason
-                await until(lambda: service.status.kind == "embedded")
+        async with (
+            ScriptedOllama(self.models) as child,
+            service_for(NOWHERE, PretendEmbedded(child, OSError("no memory"))) as service,
+        ):
+            async with asyncio.timeout(LIMIT_S):
+                with pytest.raises(BackendUnavailable):
+                    await service.cards()
+                assert "no memory" in service.status.reason
+            await until(lambda: service.status.kind == "embedded")
 
     async def test_a_search_that_fails_keeps_nobody_waiting(self) -> None:
         async with ScriptedOllama(self.models) as child:
@@ -308,13 +310,6 @@ class TestEmbedded:
                 answer = await model.ainvoke("Say hello.", options={**card.options, "num_predict": 4})
             assert answer.usage_metadata is not None
             assert answer.usage_metadata["output_tokens"] > 0
-
-
-async def answers(service: ModelService) -> str:
-    try:
-        return await text_of(service, "memory_fast")
-    except BackendError as error:
-        return error.message
 
 
 async def test_leaving_while_the_search_goes_on_releases_who_waits() -> None:

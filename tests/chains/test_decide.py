@@ -122,8 +122,8 @@ def test_no_window_large_enough_is_told_with_the_numbers() -> None:
 def test_a_missing_model_falls_back_as_configured(missing: tuple[Role, ...], text: str, role: Role) -> None:
     decision = router().decide(person(text), SMALL, reference_without(*missing))
     assert decision.role == role
-    assert decision.ruled_out[missing[0]] == "its model is not there"
-    assert "ruled out: its model is not there" in decision.reason
+    assert "is not there (`ollama pull " in decision.ruled_out[missing[0]]
+    assert f"ruled out: {decision.ruled_out[missing[0]]}" in decision.reason
 
 
 def rules(*values: RoutingRule, default: Role = "implementation") -> RoutingSettings:

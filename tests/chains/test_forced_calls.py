@@ -9,6 +9,7 @@ from chains.turn import ToolChoice
 from tests.chains.chain_support import OTHER_TOOL, TOOL
 
 TOOLS = (TOOL, OTHER_TOOL)
+ANY = ToolChoice("required")
 
 
 @pytest.mark.parametrize("kind", ["none", "auto"])
@@ -38,7 +39,7 @@ def test_one_tool_needs_no_choice() -> None:
 
 def test_a_call_is_read_with_its_arguments_as_json() -> None:
     text = json.dumps({"name": "read_file", "arguments": {"path": "größe.md", "n": 1}})
-    name, arguments = parse_call(f" {text}\n", TOOLS) or ("", "")
+    name, arguments = parse_call(f" {text}\n", TOOLS, ANY) or ("", "")
     assert name == "read_file"
     assert json.loads(arguments) == {"path": "größe.md", "n": 1}
     assert "größe" in arguments
@@ -59,4 +60,26 @@ def test_a_call_is_read_with_its_arguments_as_json() -> None:
     ],
 )
 def test_what_is_no_call_of_an_offered_tool(text: str) -> None:
-    assert parse_call(text, TOOLS) is None
+    assert parse_call(text, TOOLS, ANY) is None
+
+
+def test_another_tool_than_the_named_one_is_no_call() -> None:
+    text = json.dumps({"name": "list_files", "arguments": {}})
+    assert parse_call(text, TOOLS, ToolChoice("required", "read_file")) is None
+    assert parse_call(text, TOOLS, ToolChoice("required", "list_files")) == ("list_files", "{}")
+
+
+def test_references_within_a_tools_schema_follow_it() -> None:
+    """They pointed nowhere once the schema stood under `arguments`, and the call was not bound at all."""
+    own = {"$ref": "#/$defs/edit", "$defs": {"edit": {"type": "object", "properties": {"to": {"$ref": "#"}}}}}
+    tool = {"type": "function", "function": {"name": "edit", "parameters": own}}
+
+    alone = call_schema((tool,), ANY)
+    among_others = call_schema((TOOL, tool), ANY)
+
+    assert alone is not None
+    assert alone["properties"]["arguments"]["$ref"] == "#/properties/arguments/$defs/edit"
+    assert alone["properties"]["arguments"]["$defs"]["edit"]["properties"]["to"]["$ref"] == "#/properties/arguments"
+    assert among_others is not None
+    assert among_others["anyOf"][1]["properties"]["arguments"]["$ref"] == "#/anyOf/1/properties/arguments/$defs/edit"
+    assert own["$ref"] == "#/$defs/edit"

@@ -30,7 +30,7 @@ async def test_a_missing_model_is_named_and_done_without(tmp_path: Path) -> None
         answer = await running.chat("fix the test")
         assert answer.status_code == 200
         assert answer.headers["x-router-role"] == "memory_fast"
-        assert "its model is not there" in answer.headers["x-router-reason"]
+        assert "is not there (`ollama pull " in answer.headers["x-router-reason"]
         assert ollama.chats[0]["model"] == "qwen3:30b-a3b"
         ids = [model["id"] for model in (await running.http.get("/v1/models")).json()["data"]]
         assert "implementation" not in ids
@@ -66,7 +66,7 @@ async def test_pictures_where_no_model_sees(tmp_path: Path) -> None:
         assert (answer.status_code, error["param"]) == (400, "messages")
         for name in (FAST.name, CODER.name):
             assert f"{name} cannot see images" in error["message"]
-        assert "memory_analysis: its model is not there" in error["message"]
+        assert "memory_analysis: llama4:16x17b is not there (`ollama pull llama4:16x17b`)" in error["message"]
         assert (await running.chat()).status_code == 200
 
 

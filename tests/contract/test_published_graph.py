@@ -1,6 +1,7 @@
 """LangServe at `/router`, with LangServe's own client."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
@@ -118,3 +119,28 @@ async def test_hanging_up_ends_the_model_call(running: Running) -> None:
     await running.ollama.until(lambda: len(running.ollama.disconnects) == gone, "a hang-up", 2)
     after = await running.http.post("/router/invoke", json=asked("hello"), timeout=httpx.Timeout(5))
     assert after.json()["output"]["content"] == "next"
+
+
+@pytest.mark.parametrize("body", [asked("hello"), {"inputs": [asked("hello")["input"]] * 2}])
+async def test_hanging_up_on_a_whole_answer_ends_the_model_call(running: Running, body: dict[str, Any]) -> None:
+    """It ran on to its end, and held the model's place."""
+    running.ollama.script(Reply.text("a").gate_before_headers())
+    asked_before, gone = len(running.ollama.chats), len(running.ollama.disconnects) + 1
+    path = "/router/batch" if "inputs" in body else "/router/invoke"
+    asking = asyncio.create_task(running.http.post(path, json=body))
+    await running.ollama.wait_chat(asked_before + 1)
+    asking.cancel()
+    await running.ollama.until(lambda: len(running.ollama.disconnects) == gone, "a hang-up", 2)
+    after = await running.http.post("/router/invoke", json=asked("hello"), timeout=httpx.Timeout(5))
+    assert after.json()["output"]["content"] == "ok"
+
+
+async def test_a_body_that_is_too_large_is_refused(running: Running) -> None:
+    async def endless() -> AsyncIterator[bytes]:
+        for _ in range(40):
+            yield b" " * 1_000_000
+
+    for content in (b" " * 17_000_000, endless()):
+        answer = await running.http.post("/router/invoke", content=content)
+        assert answer.status_code == 413, answer.text
+        assert answer.json()["error"]["code"] == "body_too_large"

@@ -1,0 +1,66 @@
+"""Guards LangServe's routes: it neither bounds a request's body nor ends a run whose client has gone."""
+
+from __future__ import annotations
+
+import asyncio
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from config.errors import BodyTooLarge
+from wire.body import read_body
+from wire.errors import error_response
+from wire.hang_up import run_until_hang_up
+
+_ANSWERED_WHOLE = ("/invoke", "/batch")
+
+
+class PublishedGuard:
+    """Middleware for the routes below `path`: at most `max_bytes` of body, and a hang-up ends invoke and batch.
+
+    LangServe's streams watch their client themselves.
+    """
+
+    def __init__(self, app: ASGIApp, *, path: str, max_bytes: int) -> None:
+        self._app = app
+        self._prefix = f"{path}/"
+        self._max_bytes = max_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] != "POST" or not scope["path"].startswith(self._prefix):
+            await self._app(scope, receive, send)
+            return
+        try:
+            body = await read_body(Request(scope, receive), max_bytes=self._max_bytes)
+        except BodyTooLarge as error:
+            await error_response(error)(scope, receive, send)
+            return
+        except ClientDisconnect:
+            return
+        if scope["path"].endswith(_ANSWERED_WHOLE):
+            await run_until_hang_up(self._run(scope, _replay(body, _never), send), receive, name="published-graph")
+        else:
+            await self._app(scope, _replay(body, receive), send)
+
+    async def _run(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._app(scope, receive, send)
+
+
+def _replay(body: bytes, then: Receive) -> Receive:
+    """Hands over the body that was read, and whatever comes afterwards."""
+    read = False
+
+    async def receive() -> Message:
+        nonlocal read
+        if read:
+            return await then()
+        read = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return receive
+
+
+async def _never() -> Message:
+    """The hang-up is watched for by us; nobody else may take its message."""
+    await asyncio.Event().wait()
+    raise AssertionError("an event that nobody sets")
