@@ -27,7 +27,7 @@ install: $(VENV)/.installed ## Make .venv and install the lock into it
 install-dev: $(VENV)/.installed-dev ## The same with what checks and tests need
 
 test: install-dev ## Run the whole test suite
-	$(PY) -m pytest
+	$(PY) -m pytest --cov --cov-report=term --cov-fail-under=90
 
 check: install-dev ## Formatting, lint, types, and who may import whom
 	$(BIN)/ruff format --check .

@@ -12,6 +12,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from importlib import metadata
 from pathlib import Path
 
+import langsmith
 import structlog
 import uvicorn
 from fastapi import FastAPI
@@ -53,6 +54,8 @@ def package_version() -> str:
 @asynccontextmanager
 async def open_router(settings: Settings) -> AsyncIterator[RouterService]:
     """Open everything a run of the graph needs, and close it again. What the service, notebooks and scripts use."""
+    # Nothing leaves the machine, also where the user's shell has LangSmith's tracing switched on for other work.
+    langsmith.configure(enabled=False)
     roles, memory_settings = settings.models.roles, settings.memory
     embedder = LocalEmbedder(model_dir=settings.paths.model_cache_dir)
     async with AsyncExitStack() as stack:

@@ -24,6 +24,7 @@ from config.schema import BackendSettings, Role, RoleSettings
 
 REFRESH_EVERY_S = 30.0
 RESTART_PAUSE_S = 1.0
+LONGEST_PAUSE_S = 60.0
 MAX_CONNECTIONS = 200
 
 log = structlog.get_logger(__name__)
@@ -135,8 +136,8 @@ class ModelService:
                     self._settle(found)
                 except RouterError as error:
                     self._failure = error
-                    if not self._known.is_set():
-                        self._settle(self._without_models(error.message, "ollama"))
+                    known = self._status if self._status.models else self._without_models(error.message, "ollama")
+                    self._settle(replace(known, reachable=False, reason=error.message))
                     log.warning("Ollama did not answer", error=error.message)
                 await asyncio.sleep(self._refresh_every_s)
 
@@ -150,6 +151,7 @@ class ModelService:
 
     async def _keep_embedded(self, reason: str) -> None:
         """Run the embedded backend, and start it again when it ends; requests wait for it meanwhile."""
+        pause_s = RESTART_PAUSE_S
         while True:
             self._status = replace(self._status, kind="starting", reason=reason)
             backend = self._embedded()
@@ -166,6 +168,7 @@ class ModelService:
                         )
                     )
                     log.warning("embedded backend serves all roles", model=backend.model, reason=reason)
+                    pause_s = RESTART_PAUSE_S
                     await backend.wait()
                     self._known.clear()
                 log.warning("embedded backend ended; starting it again", returncode=backend.returncode)
@@ -174,7 +177,8 @@ class ModelService:
                 self._failure = error if isinstance(error, BackendError) else None
                 self._settle(self._without_models(message))
                 log.error("embedded backend did not start", error=message)  # noqa: TRY400 - the message is all
-                await asyncio.sleep(RESTART_PAUSE_S)
+                await asyncio.sleep(pause_s)
+                pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
             finally:
                 await asyncio.shield(backend.close())
 

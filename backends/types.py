@@ -31,7 +31,7 @@ class ModelCard:
 
 @dataclass(frozen=True, slots=True)
 class BackendStatus:
-    """What `/health` and the start-up panel tell about the model side."""
+    """What `/health` and the start-up panel tell about the model side; `reachable` is how the last look ended."""
 
     kind: BackendKind
     base_url: str
@@ -39,6 +39,12 @@ class BackendStatus:
     reason: str
     models: Mapping[Role, ModelCard]
     missing: Mapping[Role, str]
+    reachable: bool = True
+
+    @property
+    def ready(self) -> bool:
+        """Whether a request can be answered now, as far as is known."""
+        return self.reachable and bool(self.models)
 
 
 class Models(Protocol):

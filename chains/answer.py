@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import Any
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessageChunk, BaseMessage
 
+from chains.counting import json_bytes
 from chains.events import AnswerEvent, Finished, ReasoningDelta, TextDelta, Timings, ToolCallMade, Usage
 from chains.forced_calls import call_schema, parse_call
 from chains.turn import Turn
@@ -58,7 +58,7 @@ async def stream_answer(model: BaseChatModel, request: AnswerRequest) -> AsyncGe
                 else:
                     held.append(text)
             for call in chunk.tool_calls:
-                yield ToolCallMade(calls, request.new_id(), call["name"], json.dumps(call["args"], ensure_ascii=False))
+                yield ToolCallMade(calls, request.new_id(), call["name"], json_bytes(call["args"]).decode())
                 calls += 1
             if "done_reason" in chunk.response_metadata or chunk.response_metadata.get("done"):
                 last = chunk

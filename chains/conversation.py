@@ -12,10 +12,13 @@ from chains.counting import json_bytes
 FINGERPRINT_CHARS = 32
 
 
-def fingerprints(messages: Sequence[BaseMessage]) -> list[str]:
-    """One fingerprint a message, each over the whole conversation so far; equal prefixes give equal fingerprints."""
+def fingerprints(messages: Sequence[BaseMessage], *, place: str = "") -> list[str]:
+    """One fingerprint a message, each over the whole conversation so far; equal prefixes give equal fingerprints.
+
+    `place` keeps conversations apart that may not know of each other: the workspace, and who may read what.
+    """
     chain: list[str] = []
-    digest = b""
+    digest = hashlib.blake2b(place.encode("utf-8", "surrogatepass"), digest_size=FINGERPRINT_CHARS // 2).digest()
     for message in messages:
         digest = hashlib.blake2b(digest + _canonical(message), digest_size=FINGERPRINT_CHARS // 2).digest()
         chain.append(digest.hex())

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import orjson
+
+from chains.counting import json_bytes
 from chains.turn import ToolChoice
 
 
@@ -33,14 +35,14 @@ def call_schema(tools: Sequence[Mapping[str, Any]], choice: ToolChoice) -> dict[
 def parse_call(text: str, tools: Sequence[Mapping[str, Any]], choice: ToolChoice) -> tuple[str, str] | None:
     """Name and arguments (a JSON text) of the call in a whole answer; None where it is none that the choice allows."""
     try:
-        call = json.loads(text)
-    except (ValueError, RecursionError):
+        call = orjson.loads(text)
+    except orjson.JSONDecodeError:
         return None
     if not isinstance(call, dict) or not isinstance(call.get("arguments"), dict):
         return None
     if call.get("name") not in [tool["function"]["name"] for tool in _allowed(tools, choice)]:
         return None
-    return call["name"], json.dumps(call["arguments"], ensure_ascii=False)
+    return call["name"], json_bytes(call["arguments"]).decode()
 
 
 def _allowed(tools: Sequence[Mapping[str, Any]], choice: ToolChoice) -> list[Mapping[str, Any]]:

@@ -63,6 +63,10 @@ class Ledger:
         """What is left of the window beside prompt and reserved answer."""
         return self.window - self.prompt - self.answer
 
+    def answer_limit(self, wanted: int | None) -> int:
+        """How long the answer may get: what the client wants, as far as the window has room; else what is reserved."""
+        return self.answer if wanted is None else max(1, min(wanted, self.window - self.prompt))
+
     def with_memory(self, tokens: int, left_out: tuple[str, ...] = ()) -> Ledger:
         """The same with memory in it; the reserved answer gives way where nothing else can."""
         memory = self.memory + tokens
@@ -103,7 +107,8 @@ def count_parts(turn: Turn, *, largest_window: int) -> PromptParts:
 
 def open_ledger(parts: PromptParts, turn: Turn, *, window: int, answer_limit: int) -> Ledger:
     """The ledger of a request without memory, for a window that `parts` fit."""
-    answer = min(turn.sampling.answer_limit_tokens or answer_limit, window - parts.total)
+    # A client may ask for all the room that is left; only what an answer of this role may need is kept free for it.
+    answer = min(turn.sampling.answer_limit_tokens or answer_limit, answer_limit, window - parts.total)
     return Ledger(window=window, system=parts.system, tools=parts.tools, history=parts.history, answer=answer)
 
 

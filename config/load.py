@@ -50,7 +50,7 @@ def load_settings(config_dir: Path | None = None, environment: Mapping[str, str]
 
 def _read_dotenv(path: Path) -> dict[str, str]:
     try:
-        return {key: value for key, value in dotenv_values(path).items() if value is not None}
+        return {key: value for key, value in dotenv_values(path, interpolate=False).items() if value is not None}
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} cannot be read ({type(error).__name__}): make it a readable UTF-8 file.") from error
 

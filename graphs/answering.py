@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from contextlib import aclosing
+from dataclasses import replace
 
 from langchain_core.messages import AIMessage
 from langgraph.runtime import Runtime
 
 from chains.answer import AnswerRequest, stream_answer
 from chains.compose import with_blocks
+from chains.counting import count_text
 from chains.events import AnswerEvent, Finished, ReasoningDelta, Routed, TextDelta, ToolCallMade
+from config.errors import ContextTooLong
 from graphs.deps import Deps
 from graphs.state import AnswerUpdate, RouterState
 
@@ -18,9 +21,25 @@ from graphs.state import AnswerUpdate, RouterState
 async def answer_with_model(state: RouterState, runtime: Runtime[Deps]) -> AnswerUpdate:
     """Stream the decided model's answer as custom events, then return it whole.
 
+    Where the model counts more tokens than we did and the memory that was added now makes the request too long, it is
+    asked again without that memory.
+
     Raises:
         BackendError, ContextTooLong: as the model's call does.
     """
+    try:
+        events = await _stream(state, runtime)
+    except ContextTooLong:
+        index = state["new_block_index"]
+        if index is None:
+            raise
+        # Later requests must find this message as the model will have read it.
+        await runtime.context.sessions.keep_block(state["chain"][index], "")
+        events = await _stream(_without_block(state, index), runtime)
+    return {"answer": _message(events, state["card"].name)}
+
+
+async def _stream(state: RouterState, runtime: Runtime[Deps]) -> list[AnswerEvent]:
     card, ledger, turn = state["card"], state["ledger"], state["turn"]
     tell = runtime.stream_writer
     tell(Routed(state["decision"], ledger, state["conversation"], tuple(state["sources"]), state["memory_note"]))
@@ -28,7 +47,7 @@ async def answer_with_model(state: RouterState, runtime: Runtime[Deps]) -> Answe
         messages=with_blocks(turn.messages, state["blocks"]),
         turn=turn,
         options=card.options,
-        answer_limit_tokens=ledger.answer,
+        answer_limit_tokens=ledger.answer_limit(turn.sampling.answer_limit_tokens),
         thinks=card.thinking,
         think=card.think,
         new_id=runtime.context.new_id,
@@ -41,7 +60,20 @@ async def answer_with_model(state: RouterState, runtime: Runtime[Deps]) -> Answe
         async for event in events:
             tell(event)
             gathered.append(event)
-    return {"answer": _message(gathered, card.name)}
+    return gathered
+
+
+def _without_block(state: RouterState, index: int) -> RouterState:
+    kept = {message: block for message, block in state["blocks"].items() if message != index}
+    memory = sum(count_text(block) for block in kept.values())
+    note = "The model counted more tokens than expected: asked again without the memory."
+    return {
+        **state,
+        "blocks": kept,
+        "ledger": replace(state["ledger"], memory=memory, left_out=(*state["ledger"].left_out, *state["sources"])),
+        "sources": [],
+        "memory_note": note,
+    }
 
 
 def _message(events: list[AnswerEvent], model: str) -> AIMessage:

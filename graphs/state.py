@@ -42,6 +42,7 @@ class RouterState(TypedDict, total=False):
     blocks: dict[int, str]
     sources: list[str]
     memory_note: str | None
+    new_block_index: int | None
     answer: AIMessage
 
 
@@ -70,12 +71,13 @@ class MemoryUpdate(TypedDict):
     """What `read_memory` adds.
 
     `blocks` by index of the message they stand in, `sources` as `file#heading` of the newest one, `memory_note` says
-    what was not possible.
+    what was not possible, `new_block_index` is the message whose block was added now.
     """
 
     blocks: dict[int, str]
     sources: list[str]
     memory_note: str | None
+    new_block_index: int | None
     ledger: Ledger
 
 

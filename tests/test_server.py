@@ -19,10 +19,11 @@ from tests.support.scripted_ollama import ScriptedOllama
 
 ROOT = Path(__file__).parents[1]
 LIMIT_S = 60
+_KEPT = {"PATH", "SYSTEMROOT", "HOME", "TEMP"}
 
 
 def _environment(folder: Path, **variables: str) -> dict[str, str]:
-    kept = {key: value for key, value in os.environ.items() if key in {"PATH", "SYSTEMROOT", "HOME", "TEMP"}}
+    kept = {key: value for key, value in os.environ.items() if key in _KEPT or key.startswith("COVERAGE")}
     return {**kept, "PORT": "0", "VECTOR_STORE_PATH": str(folder / "indexes"), "PYTHONUTF8": "1", **variables}
 
 
@@ -149,3 +150,26 @@ async def test_a_folder_that_cannot_be_written_costs_the_sessions_only(tmp_path:
     assert health["status"] == "degraded"
     assert not health["sessions"]["kept"]
     assert "VECTOR_STORE_PATH" in health["sessions"]["note"]
+
+
+async def test_no_prompt_goes_to_a_tracing_service(tmp_path: Path) -> None:
+    """Who traces other work with LangSmith has these variables set; prompts and memory banks went there."""
+    async with ScriptedOllama() as ollama, ScriptedOllama() as sink:
+        tracing = {
+            "LANGSMITH_TRACING": "true",
+            "LANGCHAIN_TRACING_V2": "true",
+            "LANGSMITH_API_KEY": "k",
+            "LANGSMITH_ENDPOINT": sink.base_url,
+        }
+        with _serving(tmp_path, OLLAMA_BASE_URL=ollama.base_url, **tracing) as process:
+            panel = await asyncio.to_thread(_panel, process)
+            base_url = next(word for word in panel.split() if word.endswith("/v1")).removesuffix("/v1")
+            question = {"model": "cline-memory-router", "messages": [{"role": "user", "content": "hi"}]}
+            asked = {"input": {"messages": [{"type": "human", "content": "hi"}]}}
+            async with httpx.AsyncClient(base_url=base_url) as client:
+                assert (await client.post("/v1/chat/completions", json=question)).status_code == 200
+                assert (await client.post("/router/invoke", json=asked)).status_code == 200
+                assert (await client.post("/router/stream", json=asked)).status_code == 200
+            await asyncio.to_thread(_stop, process)
+        assert len(ollama.chats) == 3
+        assert sink.requests == []

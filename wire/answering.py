@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import aclosing, asynccontextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 import orjson
@@ -13,19 +13,17 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from chains.events import Finished, Routed, RouterEvent
-from config.errors import RouterError, UpstreamBroken
+from config.errors import BackendUnavailable, RouterError
 from wire.chunks import Stamp, completion, error_chunk, event_chunk, first_chunk, usage_chunk
 from wire.errors import INTERNAL, error_response, error_row
 from wire.hang_up import run_until_hang_up
 from wire.journal import RequestJournal
+from wire.run import Events, Inbox, open_run
 from wire.sse import DONE, HEARTBEAT, encode
 
-HANDOVER_EVENTS = 256
-RECORD_TIMEOUT_S = 5.0
+STOPPING = BackendUnavailable("The router is being stopped: try again once it runs.", retry_after_s=5)
 
 log = structlog.get_logger(__name__)
-
-Events = AsyncGenerator[RouterEvent, None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,22 +48,16 @@ class AnswerResponse(Response):
         try:
             if not await run_until_hang_up(self._answer(scope, receive, send), receive, name="answer"):
                 self._journal.close("client_gone")
-        finally:
-            self._journal.close("cancelled")
+        except asyncio.CancelledError:
+            await self._break_off(STOPPING, scope, receive, send)
+            raise
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         raise NotImplementedError
 
-    @asynccontextmanager
-    async def _events(self) -> AsyncIterator[_Inbox]:
-        """The run's events through a bounded queue, so that waiting for one may time out without ending the run."""
-        inbox = _Inbox(self._journal)
-        pump = asyncio.create_task(inbox.fill(self._run), name="run-graph")
-        try:
-            yield inbox
-        finally:
-            pump.cancel()
-            await asyncio.wait({pump})
+    async def _break_off(self, error: RouterError, scope: Scope, receive: Receive, send: Send) -> None:
+        """Tell the client that the answer will not come, or not to its end."""
+        await self._refuse(error, scope, receive, send)
 
     async def _refuse(self, error: RouterError, scope: Scope, receive: Receive, send: Send) -> None:
         self._journal.close(error_row(error).code)
@@ -78,7 +70,7 @@ class WholeResponse(AnswerResponse):
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         events: list[RouterEvent] = []
         try:
-            async with self._events() as inbox:
+            async with open_run(self._run, self._journal) as inbox:
                 while not events or not isinstance(events[-1], Finished):
                     events.append(await inbox.next())
                 await inbox.drain()
@@ -107,9 +99,11 @@ class StreamResponse(AnswerResponse):
         super().__init__(run, stamp, journal, pace)
         self._include_usage = include_usage
         self._lenient_end = lenient_end
+        self._begun = False
+        self._spoke = False
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async with self._events() as inbox:
+        async with open_run(self._run, self._journal) as inbox:
             first: RouterEvent | None = None
             try:
                 async with asyncio.timeout(self._pace.hold_status_s):
@@ -122,7 +116,28 @@ class StreamResponse(AnswerResponse):
                 return
             await self._stream(first, inbox, send)
 
-    async def _stream(self, first: RouterEvent | None, inbox: _Inbox, send: Send) -> None:
+    async def _stream(self, first: RouterEvent | None, inbox: Inbox, send: Send) -> None:
+        await self._begin(send)
+        try:
+            event = first if first is not None else await self._next(inbox, send)
+            while not isinstance(event, Finished):
+                if chunk := event_chunk(self._stamp, event):
+                    self._spoke = True
+                    await _send(send, encode(chunk))
+                event = await self._next(inbox, send)
+            await _send(send, self._end(event))
+            await inbox.drain()
+        except RouterError as error:
+            await self._end_broken(error, send)
+            return
+        except (TypeError, ValueError):
+            log.exception("an answer that cannot be written", id=self._journal.request_id)
+            await self._end_broken(INTERNAL, send)
+            return
+        await _send(send, DONE, more=False)
+        self._journal.close("ok")
+
+    async def _begin(self, send: Send) -> None:
         headers = {
             "content-type": "text/event-stream; charset=utf-8",
             "cache-control": "no-cache",
@@ -131,24 +146,24 @@ class StreamResponse(AnswerResponse):
         }
         raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
         await send({"type": "http.response.start", "status": 200, "headers": raw})
+        self._begun = True
         await _send(send, encode(first_chunk(self._stamp)))
-        outcome, spoke = "ok", False
-        try:
-            event = first if first is not None else await self._next(inbox, send)
-            while not isinstance(event, Finished):
-                if chunk := event_chunk(self._stamp, event):
-                    spoke = True
-                    await _send(send, encode(chunk))
-                event = await self._next(inbox, send)
-            await _send(send, self._end(event))
-            await inbox.drain()
-        except RouterError as error:
-            outcome = error_row(error).code
-            await _send(send, encode(self._broken_end(error, spoke=spoke)))
-        await _send(send, DONE, more=False)
-        self._journal.close(outcome)
 
-    async def _next(self, inbox: _Inbox, send: Send) -> RouterEvent:
+    async def _break_off(self, error: RouterError, scope: Scope, receive: Receive, send: Send) -> None:
+        if not self._begun:
+            await super()._break_off(error, scope, receive, send)
+        elif not self._journal.closed:
+            await self._end_broken(error, send)
+
+    async def _end_broken(self, error: RouterError, send: Send) -> None:
+        """Cline's SDK asks again after an empty answer that ends with `error`, but not after an error object."""
+        chunk = error_chunk(self._stamp, error)
+        if self._lenient_end and not self._spoke:
+            del chunk["error"]
+        await _send(send, encode(chunk) + DONE, more=False)
+        self._journal.close(error_row(error).code)
+
+    async def _next(self, inbox: Inbox, send: Send) -> RouterEvent:
         """The next event; heartbeats while there is none."""
         while True:
             with suppress(TimeoutError):
@@ -161,49 +176,6 @@ class StreamResponse(AnswerResponse):
         assert last is not None  # noqa: S101 - Finished always has a chunk
         usage = finished.usage if self._include_usage else None
         return encode(last) + (encode(usage_chunk(self._stamp, usage)) if usage else b"")
-
-    def _broken_end(self, error: RouterError, *, spoke: bool) -> dict[str, object]:
-        """Cline's SDK asks again after an empty answer that ends with `error`, but not after an error object."""
-        chunk = error_chunk(self._stamp, error)
-        if self._lenient_end and not spoke:
-            del chunk["error"]
-        return chunk
-
-
-class _Inbox:
-    """Hands events from the run to the sender; an error of the run's is raised where the next event would come."""
-
-    def __init__(self, journal: RequestJournal) -> None:
-        self._queue: asyncio.Queue[RouterEvent | RouterError] = asyncio.Queue(HANDOVER_EVENTS)
-        self._journal = journal
-        self._ended = asyncio.Event()
-
-    async def fill(self, run: Callable[[], Events]) -> None:
-        try:
-            async with aclosing(run()) as events:
-                async for event in events:
-                    self._journal.saw(event)
-                    await self._queue.put(event)
-            await self._queue.put(UpstreamBroken("The answer ended without its end mark: try again."))
-        except RouterError as error:
-            await self._queue.put(error)
-        except Exception:
-            log.exception("unexpected error in a run", id=self._journal.request_id)
-            await self._queue.put(INTERNAL)
-        finally:
-            self._ended.set()
-
-    async def next(self) -> RouterEvent:
-        item = await self._queue.get()
-        if isinstance(item, RouterError):
-            raise item
-        return item
-
-    async def drain(self) -> None:
-        """Let the run write its session record after the last event; a slow disk does not hold the client for long."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(RECORD_TIMEOUT_S):
-                await self._ended.wait()
 
 
 async def _send(send: Send, body: bytes, *, more: bool = True) -> None:

@@ -8,12 +8,13 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 
 from config.errors import RouterError
 from wire import chat, health, models
 from wire.errors import INTERNAL, error_object, error_response, plain_error
-from wire.published import PATH, publish
+from wire.published import PATH, Asked, bad_question, publish
 from wire.published_guard import PublishedGuard
 from wire.request_id import HEADER, RequestIdMiddleware, request_id_of
 from wire.service import RouterService
@@ -43,6 +44,7 @@ def create_app(open_service: OpenService, *, version: str, max_body_bytes: int) 
     app.add_exception_handler(RouterError, _router_error)
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(ValidationError, _bad_question)
     app.add_exception_handler(Exception, _unexpected_error)
     app.include_router(chat.routes)
     app.include_router(models.routes)
@@ -68,6 +70,13 @@ async def _validation_error(_: Request, error: Exception) -> Response:
         return plain_error(400, _invalid(f"{problem}: mend the body.", "body"))
     field = ".".join(str(part) for part in problem["loc"] if part != "body") or "body"
     return plain_error(400, _invalid(f"{field}: {problem['msg']}.", field))
+
+
+async def _bad_question(request: Request, error: Exception) -> Response:
+    """LangServe validates each question of a batch by itself, and lets the error out."""
+    if isinstance(error, ValidationError) and error.title == Asked.__name__:
+        return error_response(bad_question(error))
+    return await _unexpected_error(request, error)
 
 
 async def _http_error(request: Request, error: Exception) -> Response:

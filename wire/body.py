@@ -24,10 +24,12 @@ async def read_json(request: Request, *, max_bytes: int) -> Any:
     body = await read_body(request, max_bytes=max_bytes)
     try:
         value = _decode(body)
+    except RecursionError:
+        raise _too_deep() from None
     except ValueError as error:
         raise BadRequest(f"The body is no valid JSON ({error}): mend it.", param="body") from None
     if nests_too_deep(value):
-        raise BadRequest(f"The body nests too deep: send at most {MAX_LEVELS} levels.", param="body")
+        raise _too_deep()
     return value
 
 
@@ -64,6 +66,10 @@ def _decode(body: bytes) -> Any:
             raise
     text = json.dumps(json.loads(body), ensure_ascii=False)
     return orjson.loads(text.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
+
+
+def _too_deep() -> BadRequest:
+    return BadRequest(f"The body nests too deep: send at most {MAX_LEVELS} levels.", param="body")
 
 
 def _too_large(max_bytes: int) -> BodyTooLarge:

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
 from functools import partial
-from typing import Any, cast
 
 from fastapi import APIRouter, Request, Response
 from starlette.requests import ClientDisconnect
 
-from chains.events import RouterEvent
-from chains.turn import Turn
 from config.errors import RouterError
+from graphs.state import RouterInput
 from wire.answering import Pace, StreamResponse, WholeResponse
 from wire.body import read_json
 from wire.chunks import Stamp
@@ -22,6 +18,7 @@ from wire.journal import RequestJournal
 from wire.openai_request import parse_chat_request
 from wire.parse import ParsedRequest, parse_turn
 from wire.request_id import request_id_of
+from wire.run import run_graph
 from wire.service import RouterService, service_of
 
 routes = APIRouter()
@@ -49,7 +46,7 @@ def _answer(service: RouterService, parsed: ParsedRequest, journal: RequestJourn
     server = service.settings.server
     stamp = Stamp(f"chatcmpl-{journal.request_id}", int(time.time()), server.model_id)
     pace = Pace(server.hold_status_s, server.heartbeat_s)
-    run = partial(run_graph, service, parsed.turn)
+    run = partial(run_graph, service, RouterInput(turn=parsed.turn))
     if not parsed.stream:
         return WholeResponse(run, stamp, journal, pace)
     return StreamResponse(
@@ -60,15 +57,3 @@ def _answer(service: RouterService, parsed: ParsedRequest, journal: RequestJourn
         include_usage=parsed.include_usage,
         lenient_end=parsed.dialect == "cline_sdk",
     )
-
-
-async def run_graph(service: RouterService, turn: Turn) -> AsyncGenerator[RouterEvent, None]:
-    """The events of one run of the graph; closing this ends the run and its model call."""
-    # LangGraph types its stream as an iterator; it is a generator, and must be closed as one.
-    stream = cast(
-        "AsyncGenerator[Any, None]",
-        service.graph.astream({"turn": turn}, context=service.deps, stream_mode="custom"),
-    )
-    async with aclosing(stream) as events:
-        async for event in events:
-            yield event

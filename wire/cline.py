@@ -17,8 +17,10 @@ _COMPACTION = "Summarize the provided coding session"
 _SUMMARY = "Context summary:"
 _RULES = re.compile(r"^# Rules\s*\n## \.", re.MULTILINE)
 _MODE_NOTICE = re.compile(r"\A\s*<mode_notice>.*?</mode_notice>\s*", re.DOTALL)
-_USER_INPUT = re.compile(r'\A\s*<user_input(?:\s+mode="[^"]*")?>\s*(.*?)\s*</user_input>\s*\Z', re.DOTALL)
-_PERSON_TAGS = re.compile(r"<(task|feedback|user_message|answer)>\s*(.*?)\s*</\1>", re.DOTALL)
+# Every pattern here runs over whole prompts: none may try more than once a character (no `\s*` beside `.*?`).
+_USER_INPUT_OPENS = re.compile(r'<user_input(?: mode="[^"]*")?>')
+_USER_INPUT_CLOSES = "</user_input>"
+_PERSON_TAG_OPENS = re.compile(r"<(task|feedback|user_message|answer)>")
 _TOOL_RESULT = re.compile(r"\A\s*\[([a-zA-Z_]+)(?: for .*?)?\] Result:\s*(The user denied this operation)?", re.DOTALL)
 _TOOLS_A_PERSON_ANSWERS = {
     "attempt_completion",
@@ -27,11 +29,9 @@ _TOOLS_A_PERSON_ANSWERS = {
     "act_mode_respond",
 }
 _LEGACY_MODE = re.compile(r"# Current Mode\s+(PLAN|ACT) MODE")
-_SDK_FOLDER = re.compile(r"^\s*\d+\.\s*Working Directory:[ \t]*(\S.*?)[ \t]*$", re.MULTILINE)
-_ENV_FOLDER = re.compile(
-    r"<env>.*?^[ \t]*Working directory:[ \t]*(\S[^\n]*?)[ \t]*$.*?</env>", re.MULTILINE | re.DOTALL
-)
-_LEGACY_FOLDER = re.compile(r"^Current Working Directory:[ \t]*(\S.*?)[ \t]*$", re.MULTILINE)
+_SDK_FOLDER = re.compile(r"^[ \t]*\d{1,3}\.[ \t]*Working Directory:(.*)$", re.MULTILINE)
+_ENV_FOLDER = re.compile(r"^[ \t]*Working directory:(.*)$", re.MULTILINE)
+_LEGACY_FOLDER = re.compile(r"^Current Working Directory:(.*)$", re.MULTILINE)
 _LEGACY_FILES = re.compile(r"^# Current Working Directory \((.+?)\) Files", re.MULTILINE)
 
 
@@ -93,16 +93,33 @@ def _words(text: str, dialect: Dialect) -> str:
         result = _TOOL_RESULT.match(text)
         if result and result.group(1) not in _TOOLS_A_PERSON_ANSWERS and not result.group(2):
             return ""
-        tagged = [match.group(2) for match in _PERSON_TAGS.finditer(text)]
+        tagged = _tagged(text)
         if tagged or result or "<environment_details>" in text:
             return "\n".join(words for words in tagged if words)
         return text.strip()
     if text.lstrip().startswith(_SUMMARY):
         return ""
-    text = _MODE_NOTICE.sub("", text)
-    if match := _USER_INPUT.match(text):
-        text = match.group(1)
+    text = _MODE_NOTICE.sub("", text).strip()
+    opens = _USER_INPUT_OPENS.match(text)
+    if opens and text.endswith(_USER_INPUT_CLOSES):
+        text = text[opens.end() : -len(_USER_INPUT_CLOSES)]
     return text.strip()
+
+
+def _tagged(text: str) -> list[str]:
+    """What stands in the person's tags, in order; a tag that is not closed is passed over."""
+    found: list[str] = []
+    unclosed: set[str] = set()
+    position = 0
+    while opens := _PERSON_TAG_OPENS.search(text, position):
+        name, position = opens.group(1), opens.end()
+        end = -1 if name in unclosed else text.find(f"</{name}>", position)
+        if end < 0:
+            unclosed.add(name)
+            continue
+        found.append(text[position:end].strip())
+        position = end
+    return found
 
 
 def _mode(system: str, messages: Sequence[BaseMessage], tool_names: Sequence[str], dialect: Dialect) -> Mode:
@@ -118,10 +135,11 @@ def _mode(system: str, messages: Sequence[BaseMessage], tool_names: Sequence[str
 
 def _workspace(system: str, messages: Sequence[BaseMessage], dialect: Dialect) -> str | None:
     if dialect == "plain":
-        match = _ENV_FOLDER.search(system)
-        return match.group(1) if match else None
+        environment = system.partition("<env>")[2].partition("</env>")[0]
+        match = _ENV_FOLDER.search(environment)
+        return match.group(1).strip() or None if match else None
     if match := _SDK_FOLDER.search(system) or _LEGACY_FOLDER.search(system):
-        return match.group(1)
+        return match.group(1).strip() or None
     for message in messages:
         if isinstance(message, HumanMessage) and (match := _LEGACY_FILES.search(message.text)):
             return match.group(1)

@@ -26,8 +26,8 @@ async def ready(request: Request) -> JSONResponse:
     """200 once a model can answer, 503 before and without one."""
     service = service_of(request)
     status = service.models.status
-    body = {"status": "ready" if status.models else "not ready", "reason": status.reason}
-    return JSONResponse(body, status_code=200 if status.models else 503)
+    body = {"status": "ready" if status.ready else "not ready", "reason": status.reason}
+    return JSONResponse(body, status_code=200 if status.ready else 503)
 
 
 @routes.get("/health")
@@ -41,7 +41,7 @@ async def describe(service: RouterService) -> dict[str, Any]:
     status = service.models.status
     embedder = service.embedder.status()
     degraded = (
-        not status.models or bool(status.missing) or embedder.state == "failed" or service.sessions_note is not None
+        not status.ready or bool(status.missing) or embedder.state == "failed" or service.sessions_note is not None
     )
     return {
         "status": "starting" if status.kind == "starting" else "degraded" if degraded else "ok",
@@ -51,6 +51,7 @@ async def describe(service: RouterService) -> dict[str, Any]:
             "kind": status.kind,
             "base_url": status.base_url if status.kind != "embedded" else None,
             "version": status.version,
+            "reachable": status.reachable,
             "reason": status.reason,
             "waiting_calls": dict(service.models.waiting_calls),
         },

@@ -51,7 +51,7 @@ def parse_turn(request: ChatRequest, headers: Mapping[str, str]) -> ParsedReques
     messages = tuple(_message(message) for message in request.messages)
     seen = understand(messages, [tool["function"]["name"] for tool in tools])
     metadata = request.metadata or {}
-    workspace = headers.get(WORKSPACE_HEADER) or _text(metadata.get("workspace")) or seen.workspace
+    workspace = _utf8(headers.get(WORKSPACE_HEADER)) or _text(metadata.get("workspace")) or seen.workspace
     turn = Turn(
         messages=messages,
         person_text=seen.person_text,
@@ -161,6 +161,16 @@ def _session(headers: Mapping[str, str], metadata: Mapping[str, Any]) -> str | N
     named = next((headers[name] for name in SESSION_HEADERS if headers.get(name)), None)
     session = named or _text(metadata.get("session_id"))
     return session[:MAX_SESSION_CHARS] if session else None
+
+
+def _utf8(header: str | None) -> str | None:
+    """A header's text: HTTP hands it over as Latin-1, clients mean UTF-8."""
+    if not header:
+        return None
+    try:
+        return header.encode("latin-1").decode("utf-8")
+    except UnicodeError:
+        return header
 
 
 def _text(value: Any) -> str | None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
+import operator
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
+from functools import partial, reduce
 from typing import Annotated, Any
 
 from fastapi import FastAPI
@@ -16,13 +17,18 @@ from langchain_core.messages import (
     ToolMessage,
     message_chunk_to_message,
 )
-from langchain_core.runnables import Runnable, RunnableConfig, RunnableGenerator
+from langchain_core.runnables import RunnableConfig, RunnableGenerator
 from langserve import add_routes
-from pydantic import BaseModel, Discriminator, Field
+from pydantic import BaseModel, Discriminator, Field, ValidationError
 
 from chains.events import Finished, Routed, RouterEvent, TextDelta
+from config.errors import BadRequest, RouterError
 from config.schema import Mode
 from graphs.state import RouterInput
+from wire.errors import error_object, error_row
+from wire.journal import RequestJournal
+from wire.request_id import current_request_id
+from wire.run import open_run, run_graph
 from wire.service import RouterService
 
 PATH = "/router"
@@ -41,60 +47,78 @@ class Asked(BaseModel):
     model: str = Field(default="", description="Empty for the router's choice, else a role or a model.")
 
 
-def published_graph(service: Callable[[], RouterService]) -> Runnable[Any, Any]:
-    """The compiled graph as a runnable over `Asked`, for LangServe; `service` is looked up at each call."""
+class PublishedGraph(RunnableGenerator[Any, Any]):
+    """The compiled graph as a runnable over `Asked`: streams chunks of a message, or gives it whole.
 
-    async def ask(asked: AsyncIterator[Any]) -> AsyncGenerator[AIMessageChunk, None]:
+    Invoked, it raises the `RouterError` of a run that fails, which becomes an HTTP status; a stream that fails ends
+    with a chunk that says so, as LangServe would only break it off.
+    """
+
+    def __init__(self, service: Callable[[], RouterService]) -> None:
+        self._service = service
+        super().__init__(self._stream)
+
+    async def ainvoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> AIMessage:  # noqa: A002, ARG002
+        chunks = [chunk async for chunk in self._chunks(input)]
+        whole = message_chunk_to_message(reduce(operator.add, chunks))
+        assert isinstance(whole, AIMessage)  # noqa: S101 - chunks of one make one
+        return whole
+
+    async def _stream(self, questions: AsyncIterator[Any]) -> AsyncGenerator[AIMessageChunk, None]:
         # Not in a loop of ours: LangServe hands the input over whole.
-        question = [part async for part in asked][-1]
-        told: asyncio.Queue[RouterEvent | None] = asyncio.Queue()
-        # In a task of its own: LangServe is cancelled by anyio, again at each await, which would cut the graph's
-        # clean-up short and leave its model call running.
-        running = asyncio.create_task(_run(service(), question, told), name="run-graph")
+        question = [part async for part in questions][-1]
         try:
-            while (event := await told.get()) is not None:
-                if chunk := _chunk(event):
+            async with aclosing(self._chunks(question)) as chunks:
+                async for chunk in chunks:
                     yield chunk
-            await running
+        except RouterError as error:
+            told = {"finish_reason": "error", "error": error_object(error)}
+            yield AIMessageChunk(content=error.message, response_metadata=told, chunk_position="last")
+
+    async def _chunks(self, question: Any) -> AsyncGenerator[AIMessageChunk, None]:
+        journal = RequestJournal(current_request_id(), dialect="langserve")
+        outcome = "client_gone"
+        try:
+            run = partial(run_graph, self._service(), _graph_input(question))
+            async with open_run(run, journal) as inbox:
+                event: RouterEvent | None = None
+                while not isinstance(event, Finished):
+                    event = await inbox.next()
+                    if chunk := _chunk(event):
+                        yield chunk
+                await inbox.drain()
+            outcome = "ok"
+        except RouterError as error:
+            outcome = error_row(error).code
+            raise
         finally:
-            running.cancel()
-            await asyncio.wait({running})
-
-    runnable: Runnable[Any, Any] = _WholeMessages(ask)
-    return runnable.with_types(input_type=Asked, output_type=AIMessage).with_config(run_name="cline-memory-router")
-
-
-class _WholeMessages(RunnableGenerator[Any, Any]):
-    """Streams the answer as chunks of a message; invoked, gives it as one message."""
-
-    async def ainvoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:  # noqa: A002
-        return message_chunk_to_message(await super().ainvoke(input, config, **kwargs))
+            journal.close(outcome)
 
 
 def publish(app: FastAPI, service: Callable[[], RouterService]) -> None:
     """Serve the graph at `/router`: invoke, batch, stream and the playground. A caller's `config` changes nothing."""
     add_routes(
         app,
-        published_graph(service),
+        PublishedGraph(service).with_types(input_type=Asked, output_type=AIMessage),
         path=PATH,
         config_keys=(),
         enabled_endpoints=("invoke", "batch", "stream", "stream_log", "playground", "input_schema", "output_schema"),
     )
 
 
-async def _run(router: RouterService, question: Any, told: asyncio.Queue[RouterEvent | None]) -> None:
-    stream: Any = router.graph.astream(_graph_input(question), context=router.deps, stream_mode="custom")
-    try:
-        async with aclosing(stream) as events:
-            async for event in events:
-                told.put_nowait(event)
-    finally:
-        told.put_nowait(None)
-
-
 def _graph_input(question: Any) -> RouterInput:
-    asked = question if isinstance(question, Asked) else Asked.model_validate(question)
+    try:
+        asked = question if isinstance(question, Asked) else Asked.model_validate(question)
+    except ValidationError as error:
+        raise bad_question(error) from None
     return RouterInput(messages=list(asked.messages), workspace=asked.workspace, mode=asked.mode, model=asked.model)
+
+
+def bad_question(error: ValidationError) -> BadRequest:
+    """What is wrong with an `Asked`, without its text."""
+    problem = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    field = ".".join(str(part) for part in problem["loc"]) or "input"
+    return BadRequest(f"{field}: {problem['msg']}.", param=field)
 
 
 def _chunk(event: RouterEvent) -> AIMessageChunk | None:

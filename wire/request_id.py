@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 import uuid
+from contextvars import ContextVar
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 HEADER = "x-request-id"
+_current: ContextVar[str] = ContextVar("request_id")
 _SANE = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
@@ -26,6 +28,7 @@ class RequestIdMiddleware:
         sent = Headers(scope=scope).get(HEADER, "")
         request_id = sent if _SANE.fullmatch(sent) else uuid.uuid4().hex[:24]
         scope.setdefault("state", {})["request_id"] = request_id
+        _current.set(request_id)
 
         async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -38,3 +41,8 @@ class RequestIdMiddleware:
 def request_id_of(request: Request) -> str:
     """The id of this request."""
     return str(request.state.request_id)
+
+
+def current_request_id() -> str:
+    """The id of the request that is being served here, for those who do not see it; a new one outside of any."""
+    return _current.get(None) or uuid.uuid4().hex[:24]

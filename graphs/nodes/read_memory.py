@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 
 from langchain_core.messages import HumanMessage
@@ -12,6 +13,7 @@ from chains.counting import count_text
 from chains.ledger import MIN_ANSWER_TOKENS, Ledger
 from graphs.deps import Deps
 from graphs.state import MemoryUpdate, RouterState
+from retrievers.types import Retrieval
 
 MIN_BUDGET_TOKENS = 64
 FENCE_TOKENS = 64
@@ -30,10 +32,10 @@ async def read_memory(state: RouterState, runtime: Runtime[Deps]) -> MemoryUpdat
     deps, chain = runtime.context, state["chain"]
     messages = state["turn"].messages
     human = {index: chain[index] for index, message in enumerate(messages) if isinstance(message, HumanMessage)}
-    known = await deps.sessions.blocks_of(list(human.values()))
+    known = await deps.sessions.blocks_of(list(human.values())) if deps.memory_settings.enabled else {}
     new_index = _asks_now(state)
     kept = {index: known[key] for index, key in human.items() if known.get(key) and index != new_index}
-    blocks, ledger = _that_fit(kept, state["ledger"])
+    blocks, ledger = await asyncio.to_thread(_that_fit, kept, state["ledger"])
     recalled = _Recalled()
     if new_index is not None:
         recalled = await _recall(state, deps, ledger)
@@ -45,6 +47,7 @@ async def read_memory(state: RouterState, runtime: Runtime[Deps]) -> MemoryUpdat
         "blocks": blocks,
         "sources": list(recalled.sources),
         "memory_note": recalled.note,
+        "new_block_index": new_index if recalled.block else None,
         "ledger": ledger,
     }
 
@@ -78,9 +81,13 @@ async def _recall(state: RouterState, deps: Deps, ledger: Ledger) -> _Recalled:
     if budget < MIN_BUDGET_TOKENS:
         return _Recalled(note="The window has no room for memory.")
     retrieval = await deps.memory.recall(workspace, turn.person_text, budget)
+    return await asyncio.to_thread(_quoted, retrieval, budget + FENCE_TOKENS)
+
+
+def _quoted(retrieval: Retrieval, most_tokens: int) -> _Recalled:
     sources = tuple(passage.source for passage in retrieval.passages)
     kept = len(sources)
     # A quoted passage costs a few tokens more than a plain one, which adds up where there are many small ones.
-    while count_text(block := memory_block(retrieval.passages[:kept])) > budget + FENCE_TOKENS:
+    while count_text(block := memory_block(retrieval.passages[:kept])) > most_tokens:
         kept -= 1
     return _Recalled(block, sources[:kept], retrieval.note, sources[kept:])

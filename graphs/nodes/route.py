@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from langchain_core.messages import convert_to_messages
+from langchain_core.messages import BaseMessage, convert_to_messages
 from langgraph.runtime import Runtime
 
 from chains.conversation import fingerprints
-from chains.ledger import count_parts, open_ledger
+from chains.ledger import PromptParts, count_parts, open_ledger
 from chains.turn import AUTOMATIC, Turn
 from config.errors import BadRequest
+from config.schema import MemorySettings
 from graphs.deps import Deps
 from graphs.state import RouterInput, RouteUpdate
 
@@ -27,10 +28,10 @@ async def route(state: RouterInput, runtime: Runtime[Deps]) -> RouteUpdate:
     turn = _turn(state)
     cards = await deps.models.cards()
     largest = max(card.window_tokens for card in cards.values())
-    parts = await asyncio.to_thread(count_parts, turn, largest_window=largest)
+    place = _place(turn.workspace, deps.memory_settings)
+    parts, chain = await asyncio.to_thread(_measure, turn, largest, place)
     decision = deps.router.decide(turn, parts, cards)
     card = cards[decision.role]
-    chain = fingerprints(turn.messages)
     conversation = turn.session or await deps.sessions.conversation_of(chain) or deps.new_id()
     return {
         "turn": turn,
@@ -42,6 +43,15 @@ async def route(state: RouterInput, runtime: Runtime[Deps]) -> RouteUpdate:
     }
 
 
+def _measure(turn: Turn, largest_window: int, place: str) -> tuple[PromptParts, list[str]]:
+    return count_parts(turn, largest_window=largest_window), fingerprints(turn.messages, place=place)
+
+
+def _place(workspace: Path | None, settings: MemorySettings) -> str:
+    """What keeps one project's conversations, and the memory in them, from another's."""
+    return "\0".join(str(path) for path in (workspace or settings.default_workspace, *settings.workspace_roots))
+
+
 def _turn(state: RouterInput) -> Turn:
     if turn := state.get("turn"):
         return turn
@@ -51,6 +61,8 @@ def _turn(state: RouterInput) -> Turn:
         raise BadRequest(
             f"messages cannot be understood ({error}): send LangChain messages.", param="messages"
         ) from error
+    if unknown := next((part for message in messages for part in _unknown_parts(message)), None):
+        raise BadRequest(f"A message has a part of type {unknown!r}: send text and images.", param="messages")
     if not messages:
         raise BadRequest("messages is empty: send at least one message.", param="messages")
     workspace = state.get("workspace")
@@ -60,3 +72,9 @@ def _turn(state: RouterInput) -> Turn:
         workspace=Path(workspace) if workspace else None,
         mode=state.get("mode") or "none",
     )
+
+
+def _unknown_parts(message: BaseMessage) -> list[str]:
+    parts = message.content if isinstance(message.content, list) else []
+    types = [part.get("type") if isinstance(part, dict) else "text" for part in parts]
+    return [str(kind) for kind in types if kind not in {"text", "image_url"}]

@@ -160,7 +160,7 @@ class TestForcedCalls:
     async def test_the_answer_is_bound_and_becomes_a_call(self) -> None:
         made = model(chunk(self.text[:10]), chunk(self.text[10:]), chunk(told=DONE))
         assert await events_of(made, request(self.turn)) == [
-            ToolCallMade(0, "call_0", "read_file", '{"path": "a"}'),
+            ToolCallMade(0, "call_0", "read_file", '{"path":"a"}'),
             Finished("tool_calls", None, None),
         ]
         assert made.calls[0]["format"]["properties"]["name"] == {"const": "read_file"}
@@ -169,7 +169,7 @@ class TestForcedCalls:
     async def test_a_call_made_by_itself_is_taken(self) -> None:
         made = model(chunk("I call"), call("read_file", {"path": "a"}), chunk(told=DONE))
         assert await events_of(made, request(self.turn)) == [
-            ToolCallMade(0, "call_0", "read_file", '{"path": "a"}'),
+            ToolCallMade(0, "call_0", "read_file", '{"path":"a"}'),
             Finished("tool_calls", None, None),
         ]
 

@@ -83,10 +83,17 @@ def test_equal_first_messages_share_only_their_prefix() -> None:
 def test_fingerprints_do_not_change_between_versions() -> None:
     """They are keys on disk."""
     assert fingerprints([SystemMessage("s"), HumanMessage("hello")]) == [
-        "ca07eea9a36fa68aa47eba6fcc673864",
-        "44e7b4d66c103496a7eb0645cb6e4296",
+        "cd21ac2be9c21d9a654ec94e25266511",
+        "b473f5ba434d7bc919fc2f2f2dfc6f97",
     ]
 
 
 def test_large_numbers_and_half_surrogates_have_fingerprints() -> None:
     assert len({fingerprints([call({"n": value})])[0] for value in (10**30, 10**31, "\ud800", "\udfff")}) == 4
+
+
+def test_the_same_words_in_another_place_are_another_conversation() -> None:
+    """The memory block of one project stood in the prompt of another's conversation."""
+    words = [HumanMessage("where did we leave off?")]
+    assert fingerprints(words, place="/a") != fingerprints(words, place="/b")
+    assert fingerprints(words, place="/a") == fingerprints(words, place="/a")

@@ -83,3 +83,9 @@ def test_references_within_a_tools_schema_follow_it() -> None:
     assert among_others is not None
     assert among_others["anyOf"][1]["properties"]["arguments"]["$ref"] == "#/anyOf/1/properties/arguments/$defs/edit"
     assert own["$ref"] == "#/$defs/edit"
+
+
+@pytest.mark.parametrize("value", ["NaN", "Infinity", '"\\ud83d"'])
+def test_what_only_python_takes_for_json_is_no_call(value: str) -> None:
+    """Half a character ended the stream without its end; NaN reached the client as arguments that are no JSON."""
+    assert parse_call(f'{{"name": "read_file", "arguments": {{"path": {value}}}}}', TOOLS, ANY) is None

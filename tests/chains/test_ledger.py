@@ -46,7 +46,7 @@ def test_a_hopeless_text_is_refused_without_counting_it() -> None:
 
 @pytest.mark.parametrize(
     ("asked", "history", "answer"),
-    [(None, 100, 2048), (50, 100, 50), (100_000, 100, WINDOW - 100), (None, WINDOW - 300, 300)],
+    [(None, 100, 2048), (50, 100, 50), (100_000, 100, 2048), (None, WINDOW - 300, 300)],
 )
 def test_the_answer_gets_what_was_asked_for_or_what_is_left(asked: int | None, history: int, answer: int) -> None:
     parts = PromptParts(0, 0, history)
@@ -91,3 +91,16 @@ def test_what_was_left_out_adds_up() -> None:
     ledger = ledger.with_memory(0, ("a",)).with_memory(10, ("b",))
     assert ledger.left_out == ("a", "b")
     assert ledger.header() == "window=8192; answer=100; system=1; tools=2; history=3; memory=10; left_out=2"
+
+
+def test_a_client_that_asks_for_all_the_room_leaves_some_for_memory() -> None:
+    """Cline asks for all that its window has left; memory then never had any room."""
+    wanted = WINDOW - 100
+    ledger = open_ledger(
+        PromptParts(0, 0, 100), person("x", sampling=limited(wanted)), window=WINDOW, answer_limit=2048
+    )
+    assert ledger.room == WINDOW - 100 - 2048
+    assert ledger.answer_limit(wanted) == WINDOW - 100
+    assert ledger.with_memory(500).answer_limit(wanted) == WINDOW - 600
+    assert ledger.answer_limit(50) == 50
+    assert ledger.answer_limit(None) == 2048

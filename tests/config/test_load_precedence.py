@@ -137,3 +137,11 @@ def test_rules_have_unique_names_and_priorities() -> None:
     rules = load_settings(environment={}).models.routing.rules
     assert len({rule.name for rule in rules}) == len({rule.priority for rule in rules}) == len(rules) == 6
     assert shipped(MODELS)["routing"]["default_role"] == "implementation"
+
+
+def test_dotenv_holds_values_as_they_are_written(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """`${HOME}` was filled in, so a foreign .env could send any variable to the host it names."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SECRET_OF_MINE", "42")
+    (tmp_path / ".env").write_text("OLLAMA_BASE_URL=http://localhost:1/${SECRET_OF_MINE}\n", encoding="utf-8")
+    assert load_settings().backend.base_url == "http://localhost:1/${SECRET_OF_MINE}"

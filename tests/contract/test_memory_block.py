@@ -4,19 +4,26 @@ One byte that differs makes the model read its whole prompt again, for minutes o
 """
 
 import copy
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.support.requests import load_request
-from tests.support.scripted_ollama import ScriptedOllama
+from tests.support.scripted_ollama import Reply, ScriptedOllama
 from tests.support.service import CHAT, Running, running_service
 
 NOTES = "# Progress\n\nThe pump waits for the tank.\n\n## Next\n\nA frost warning.\n"
 MEMORY = {"enabled": True}
 # sentence-transformers and torch load in a thread; their own deprecations are not ours.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+
+
+@pytest.fixture
+async def ollama() -> AsyncIterator[ScriptedOllama]:
+    async with ScriptedOllama() as ollama:
+        yield ollama
 
 
 @pytest.fixture
@@ -115,3 +122,87 @@ async def test_conversations_are_told_apart(tmp_path: Path) -> None:
         first = await conversation("hello")
         assert await conversation("hello", "ok", "go on") == first
         assert await conversation("other") != first
+
+
+def question(text: str, **more: Any) -> dict[str, Any]:
+    return {"model": "cline-memory-router", "messages": [{"role": "user", "content": text}], **more}
+
+
+@pytest.fixture
+def other_workspace(tmp_path: Path) -> Path:
+    bank = tmp_path / "orchard" / "memory-bank"
+    bank.mkdir(parents=True)
+    for name in ("progress.md", "projectbrief.md"):
+        (bank / name).write_text(f"# {name}\n\nApples are a secret.\n", encoding="utf-8")
+    return bank.parent
+
+
+async def test_no_workspace_sees_the_memory_of_another(
+    ollama: ScriptedOllama, tmp_path: Path, workspace: Path, other_workspace: Path
+) -> None:
+    """The same first words in two projects shared one block: the one that was added last."""
+    first = [{"role": "user", "content": "where did we leave off?"}]
+    later = [*first, {"role": "assistant", "content": "At the pump."}, {"role": "user", "content": "and now?"}]
+
+    async def asked(running: Running, messages: list[dict[str, str]], **more: Any) -> tuple[str, str]:
+        body = {"model": "cline-memory-router", "messages": messages, **more}
+        answer = await running.http.post(CHAT, json=body)
+        assert answer.status_code == 200, answer.text
+        return str(running.ollama.chats[-1]["messages"]), answer.headers["x-router-conversation"]
+
+    async with running_service(ollama, tmp_path, memory=MEMORY) as running:
+        here, there = ({"metadata": {"workspace": str(each)}} for each in (workspace, other_workspace))
+        prompt, conversation = await asked(running, first, **here)
+        assert "The pump waits" in prompt
+        prompt, other_conversation = await asked(running, first, **there)
+        assert "Apples" in prompt
+        assert "The pump waits" not in prompt
+        assert other_conversation != conversation
+        prompt, same_conversation = await asked(running, later, **here)
+        assert "Apples" not in prompt
+        assert "The pump waits" in prompt
+        assert same_conversation == conversation
+        prompt, _ = await asked(running, later)
+        assert "project_notes" not in prompt
+    async with running_service(ollama, tmp_path, memory={"enabled": False}) as running:
+        prompt, _ = await asked(running, later, **here)
+        assert "project_notes" not in prompt
+
+
+async def test_memory_has_room_where_the_client_asks_for_all_of_it(
+    ollama: ScriptedOllama, tmp_path: Path, workspace: Path
+) -> None:
+    """Cline sends as `max_tokens` all that its window has left."""
+    async with running_service(ollama, tmp_path, memory=MEMORY) as running:
+        body = question("where did we leave off?", max_tokens=130_900, metadata={"workspace": str(workspace)})
+        answer = await running.http.post(CHAT, json={**body, "model": "implementation"})
+        assert answer.status_code == 200, answer.text
+        call = running.ollama.chats[-1]
+        assert "The pump waits" in call["messages"][-1]["content"]
+        assert 130_000 < call["options"]["num_predict"] <= 130_900
+
+
+async def test_memory_gives_way_where_the_model_counts_more_than_we_did(
+    ollama: ScriptedOllama, tmp_path: Path, workspace: Path
+) -> None:
+    ollama.script(Reply.window_exceeded("the request exceeds the available context size"), Reply.text("ok"))
+    async with running_service(ollama, tmp_path, memory=MEMORY) as running:
+        body = question("where did we leave off?", metadata={"workspace": str(workspace)})
+        answer = await running.http.post(CHAT, json=body)
+        assert answer.status_code == 200, answer.text
+        with_memory, without = (call["messages"][-1]["content"] for call in ollama.chats)
+        assert "project_notes" in with_memory
+        assert without == "where did we leave off?"
+        assert "memory=0" in answer.headers["x-router-context"]
+        assert "left_out=0" not in answer.headers["x-router-context"]
+        later = [*body["messages"], {"role": "assistant", "content": "ok"}, {"role": "user", "content": "and?"}]
+        await running.http.post(CHAT, json={**body, "messages": later})
+        assert ollama.chats[-1]["messages"][0]["content"] == without
+
+
+async def test_a_request_that_is_too_long_without_memory_stays_refused(ollama: ScriptedOllama, tmp_path: Path) -> None:
+    ollama.script(Reply.window_exceeded("the request exceeds the available context size"))
+    async with running_service(ollama, tmp_path, memory=MEMORY) as running:
+        answer = await running.chat("hello")
+        assert (answer.status_code, answer.json()["error"]["code"]) == (400, "context_length_exceeded")
+        assert len(ollama.chats) == 1

@@ -8,6 +8,7 @@ import httpx
 import pytest
 from langchain_core.messages import HumanMessage
 from langserve import RemoteRunnable
+from structlog.testing import capture_logs
 
 from tests.support.scripted_ollama import Reply
 from tests.support.service import Running
@@ -144,3 +145,36 @@ async def test_a_body_that_is_too_large_is_refused(running: Running) -> None:
         answer = await running.http.post("/router/invoke", content=content)
         assert answer.status_code == 413, answer.text
         assert answer.json()["error"]["code"] == "body_too_large"
+
+
+@pytest.mark.parametrize(
+    "question",
+    [{"messages": []}, {}, {"messages": [{"type": "robot", "content": "x"}]}, {"messages": "x"}],
+)
+async def test_bad_input_in_a_batch_is_an_openai_error(running: Running, question: dict[str, Any]) -> None:
+    answer = await running.http.post("/router/batch", json={"inputs": [question]})
+    assert answer.status_code == 400, answer.text
+    assert answer.json()["error"]["code"] == "invalid_request"
+
+
+async def test_a_part_that_no_model_takes_is_refused(running: Running) -> None:
+    part = {"type": "input_audio", "input_audio": {"data": "", "format": "wav"}}
+    body = {"input": {"messages": [{"type": "human", "content": [part]}]}}
+    answer = await running.http.post("/router/invoke", json=body)
+    assert answer.status_code == 400, answer.text
+    assert "input_audio" in answer.json()["error"]["message"]
+
+
+async def test_a_stream_that_fails_says_so(running: Running) -> None:
+    """It broke off without a word."""
+    async with running.http.stream("POST", "/router/stream", json=asked("x", model="gpt-5")) as answer:
+        text = "".join([piece async for piece in answer.aiter_text()])
+    assert '"code":"model_not_found"' in text
+    assert "event: end" in text
+
+
+async def test_each_run_has_its_line_in_the_log(running: Running) -> None:
+    with capture_logs() as logs:
+        await running.http.post("/router/invoke", json=asked("hello"), headers={"x-request-id": "mine"})
+    (line,) = [entry for entry in logs if entry["event"] == "request"]
+    assert (line["id"], line["dialect"], line["outcome"]) == ("mine", "langserve", "ok")

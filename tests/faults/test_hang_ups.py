@@ -3,15 +3,17 @@
 import asyncio
 import socket
 import struct
+from pathlib import Path
 from typing import Any
 
+import httpx
 import orjson
 import pytest
 import structlog.testing
 
 from tests.faults.conftest import Start
 from tests.support.scripted_ollama import Reply, ScriptedOllama
-from tests.support.service import CHAT, Running, ask, eventually
+from tests.support.service import CHAT, Running, ask, eventually, running_service
 
 TWO = Reply.text("a", "b")
 WITHIN_S = 1.0
@@ -105,6 +107,38 @@ async def test_many_at_once(running: Running) -> None:
 
 
 ROLES = ["memory_fast", "implementation", "memory_analysis"]
+
+
+@pytest.mark.parametrize("spoken", [0, 1])
+async def test_stopping_the_service_ends_a_stream_in_good_order(
+    ollama: ScriptedOllama, tmp_path: Path, spoken: int
+) -> None:
+    """The client saw a bare cut, which Cline takes for fatal or for a whole answer."""
+    ollama.script(TWO.gate_after(spoken))
+    server = {"hold_status_s": 0.05, "heartbeat_s": 0.05}
+    # Closed by hand: the service stops while the stream is read.
+    service = running_service(ollama, tmp_path, server=server)
+    running = await service.__aenter__()
+    pieces: list[str] = []
+
+    async def read() -> None:
+        async with (
+            httpx.AsyncClient(base_url=running.base_url) as client,
+            client.stream("POST", CHAT, json=ask(stream=True)) as answer,
+        ):
+            assert answer.status_code == 200
+            pieces.extend([piece async for piece in answer.aiter_text()])
+
+    reading = asyncio.create_task(read())
+    await ollama.wait_held()
+    await asyncio.wait({reading}, timeout=0.2)
+    await service.__aexit__(None, None, None)
+    await asyncio.wait_for(reading, 10)
+    text = "".join(pieces)
+    assert text.endswith("data: [DONE]\n\n")
+    assert '"finish_reason":"error"' in text
+    assert '"code":"backend_unavailable"' in text
+    assert '"finish_reason":"stop"' not in text
 
 
 async def test_stopping_the_service_ends_what_runs(ollama: ScriptedOllama, start: Start) -> None:

@@ -5,6 +5,9 @@ from typing import Any
 
 import pytest
 
+from backends.service import ModelService
+from config.load import load_settings
+from config.schema import BackendSettings
 from tests.faults.conftest import Start
 from tests.support.requests import load_request
 from tests.support.scripted_ollama import Reply, ScriptedOllama
@@ -84,6 +87,20 @@ async def test_ollama_is_gone_and_comes_back(running: Running, stream: bool) -> 
     assert (await running.http.get("/health")).status_code == 200
     await running.ollama.start_listening()
     assert (await running.chat(stream=stream)).status_code == 200
+
+
+async def test_health_tells_that_ollama_has_gone(ollama: ScriptedOllama) -> None:
+    """It said for ever what it had seen at the start."""
+    settings = BackendSettings(kind="ollama", base_url=ollama.base_url, probe_timeout_s=1)
+    roles = load_settings(environment={}).models.roles
+    async with ModelService(settings, roles, refresh_every_s=0.02) as models:
+        assert (await models.settled()).ready
+        await ollama.stop_listening()
+        await eventually(lambda: not models.status.ready, "the loss to be seen")
+        assert "No Ollama answers" in models.status.reason
+        assert models.status.models
+        await ollama.start_listening()
+        await eventually(lambda: models.status.ready, "the return to be seen")
 
 
 async def test_a_service_that_starts_without_ollama(ollama: ScriptedOllama, start: Start) -> None:

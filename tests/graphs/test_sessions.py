@@ -184,7 +184,7 @@ async def test_what_is_kept_holds_no_words_of_the_conversation(tmp_path: Path) -
     async with opened(tmp_path / "s.sqlite") as store:
         await conversation(store, made)
     kept = rows(tmp_path / "s.sqlite")
-    chain = fingerprints(made.messages)
+    chain = fingerprints(made.messages, place=str(made.workspace))
     assert {(prefix, key) for prefix, key, *_ in kept} == {("conversations", chain[-1]), ("blocks", chain[-1])}
     assert SECRET not in str(kept)
     files = [path.read_bytes() for path in tmp_path.iterdir()]  # noqa: ASYNC240 - nothing else runs

@@ -20,7 +20,6 @@ from typing import Any
 import httpx
 import uvicorn
 from fastapi import FastAPI
-from langgraph.store.sqlite import AsyncSqliteStore
 
 from config.load import load_settings
 from config.schema import Settings
@@ -91,7 +90,6 @@ async def running_service(ollama: ScriptedOllama, folder: Path, **sections: Sect
             running = Running(ollama, app, settings, base_url, http)
             await running.service.models.settled()
             yield running
-    await _settle_store(app)
     await _no_tasks_but(tasks_before)
 
 
@@ -135,14 +133,6 @@ async def eventually(holds: Callable[[], bool], what: str, deadline_s: float = 2
     while not holds():
         assert time.monotonic() < ends, f"waited {deadline_s} s for {what}"
         await asyncio.sleep(0.005)
-
-
-async def _settle_store(app: FastAPI) -> None:
-    """LangGraph's `from_conn_string` closes the file, but not the sweeper that `start_ttl_sweeper` began."""
-    service: RouterService = app.state.service
-    store = service.deps.sessions.store
-    if isinstance(store, AsyncSqliteStore):
-        await store.stop_ttl_sweeper(timeout=STOP_DEADLINE_S)
 
 
 def _is_store_batcher(task: asyncio.Task[Any]) -> bool:

@@ -59,6 +59,12 @@ async def test_a_body_that_says_it_is_too_large_is_not_read_at_all() -> None:
     assert left == [b"{}"]
 
 
+async def test_half_a_character_in_a_deep_body() -> None:
+    """It was decoded a second time, by a decoder without a bound of its own."""
+    with pytest.raises(BadRequest, match="too deep"):
+        await read([b'["\\ud800",' + b"[" * 5000 + b"]" * 5000 + b"]"], max_bytes=100_000)
+
+
 @pytest.mark.parametrize("body", [b"", b"{", b"\xff", b"[NaN]", b'{"a": 1}x', b'"\\ud83d'])
 async def test_what_is_no_json(body: bytes) -> None:
     with pytest.raises(BadRequest, match="no valid JSON"):

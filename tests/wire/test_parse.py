@@ -2,6 +2,8 @@
 
 import copy
 import json
+import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, Tool
 
 from config.errors import BadRequest
 from tests.support.requests import CapturedRequest, load_request, load_requests, shared_requests, skip_reason
+from wire.cline import understand
 from wire.openai_request import parse_chat_request
 from wire.parse import ParsedRequest, parse_turn
 
@@ -165,3 +168,36 @@ def test_text_parts_mean_the_same_as_one_string(texts: list[str]) -> None:
     joined = parse({"model": "m", "messages": [{"role": "user", "content": "".join(texts)}]})
     assert split == joined
     assert split.turn.messages[0].content == "".join(texts)
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<user_input>" + " " * 100_000,
+        "<task>" + " " * 100_000,
+        "<task>" * 50_000,
+        "<task></feedback>" * 50_000,
+        "1." + " " * 100_000,
+        " " * 100_000 + "x",
+        "\n" * 100_000,
+        "[read_file for " * 20_000,
+        "<mode_notice>" * 50_000,
+    ],
+    ids=lambda text: text[:16],
+)
+def test_no_text_takes_long_to_understand(text: str) -> None:
+    """2,200 spaces after `<user_input>` held the event loop for seven seconds."""
+    legacy_system = "# Tools\n<read_file>\nCurrent Working Directory: /w"
+    for system in (text, legacy_system, f"<env>\n{text}\n4. Working Directory: /w\n</env>", f"<env>{text}"):
+        messages = [SystemMessage(system), HumanMessage(text), HumanMessage(f"<environment_details>{text}")]
+        started = time.perf_counter()
+        understand(messages, [])
+        assert time.perf_counter() - started < 1
+
+
+def test_a_workspace_header_is_utf_8() -> None:
+    body = {"model": "m", "messages": [{"role": "user", "content": "x"}]}
+    sent = "/home/jörg/straße".encode().decode("latin-1")
+    assert parse_turn(parse_chat_request(body), {"x-workspace": sent}).turn.workspace == Path("/home/jörg/straße")
+    assert parse_turn(parse_chat_request(body), {"x-workspace": "/caf\xe9"}).turn.workspace == Path("/caf\xe9")
