@@ -15,7 +15,7 @@ from starlette.types import Receive, Scope, Send
 from chains.events import Finished, Routed, RouterEvent
 from config.errors import BackendUnavailable, RouterError
 from wire.chunks import Stamp, completion, error_chunk, event_chunk, first_chunk, usage_chunk
-from wire.errors import INTERNAL, error_response, error_row
+from wire.errors import error_response, error_row, internal_error
 from wire.hang_up import run_until_hang_up
 from wire.journal import RequestJournal
 from wire.run import Events, Inbox, open_run
@@ -132,7 +132,7 @@ class StreamResponse(AnswerResponse):
             return
         except (TypeError, ValueError):
             log.exception("an answer that cannot be written", id=self._journal.request_id)
-            await self._end_broken(INTERNAL, send)
+            await self._end_broken(internal_error(), send)
             return
         await _send(send, DONE, more=False)
         self._journal.close("ok")

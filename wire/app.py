@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 
 from config.errors import RouterError
 from wire import chat, health, models
-from wire.errors import INTERNAL, error_object, error_response, plain_error
+from wire.errors import error_object, error_response, internal_error, plain_error
 from wire.published import PATH, Asked, bad_question, publish
 from wire.published_guard import PublishedGuard
 from wire.request_id import HEADER, RequestIdMiddleware, request_id_of
@@ -91,7 +91,7 @@ async def _unexpected_error(request: Request, error: Exception) -> Response:
     # Starlette answers these outside all middleware, so the id's header is set here.
     request_id = request_id_of(request)
     log.error("unexpected error", id=request_id, path=request.url.path, exc_info=error)
-    return plain_error(500, error_object(INTERNAL), {HEADER: request_id})
+    return plain_error(500, error_object(internal_error()), {HEADER: request_id})
 
 
 def _invalid(message: str, param: str | None) -> dict[str, str | None]:

@@ -15,11 +15,11 @@ from wire.body import read_json
 from wire.chunks import Stamp
 from wire.errors import NGINX_CLIENT_GONE, error_response, error_row
 from wire.journal import RequestJournal
-from wire.openai_request import parse_chat_request
 from wire.parse import ParsedRequest, parse_turn
 from wire.request_id import request_id_of
 from wire.run import run_graph
 from wire.service import RouterService, service_of
+from wire.validate import parse_chat_request
 
 routes = APIRouter()
 

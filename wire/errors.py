@@ -40,9 +40,12 @@ ERROR_ROWS: dict[type[errors.RouterError], ErrorRow] = {
     errors.UpstreamBroken: ErrorRow(502, "server_error", "upstream_broken"),
 }
 
-INTERNAL = errors.RouterError(
-    "Something went wrong inside the router; its log has the details under this request's id."
-)
+
+def internal_error() -> errors.RouterError:
+    """What a client is told of a fault of ours."""
+    return errors.RouterError(
+        "Something went wrong inside the router; its log has the details under this request's id."
+    )
 
 
 def error_row(error: errors.RouterError) -> ErrorRow:

@@ -12,7 +12,7 @@ import structlog
 from chains.events import RouterEvent
 from config.errors import RouterError, UpstreamBroken
 from graphs.state import RouterInput
-from wire.errors import INTERNAL
+from wire.errors import internal_error
 from wire.journal import RequestJournal
 from wire.service import RouterService
 
@@ -71,7 +71,7 @@ class Inbox:
             await self._queue.put(error)
         except Exception:
             log.exception("unexpected error in a run", id=self._journal.request_id)
-            await self._queue.put(INTERNAL)
+            await self._queue.put(internal_error())
         finally:
             self._ended.set()
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from config.errors import BadRequest
-from wire.openai_request import parse_chat_request
+from wire.validate import parse_chat_request
 
 GOOD: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "x"}]}
 TOOL = {"type": "function", "function": {"name": "f"}}

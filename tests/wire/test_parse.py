@@ -14,8 +14,8 @@ from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, Tool
 from config.errors import BadRequest
 from tests.support.requests import CapturedRequest, load_request, load_requests, shared_requests, skip_reason
 from wire.cline import understand
-from wire.openai_request import parse_chat_request
 from wire.parse import ParsedRequest, parse_turn
+from wire.validate import parse_chat_request
 
 
 def parse(body: Any, headers: dict[str, str] | None = None) -> ParsedRequest:
