@@ -27,6 +27,8 @@ async def read_json(request: Request, *, max_bytes: int) -> Any:
     except RecursionError:
         raise _too_deep() from None
     except ValueError as error:
+        if "depth limit" in str(error):
+            raise _too_deep() from None
         raise BadRequest(f"The body is no valid JSON ({error}): mend it.", param="body") from None
     if nests_too_deep(value):
         raise _too_deep()
