@@ -7,7 +7,6 @@ what `backends.chat_model` uses in its place.
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from typing import Any
 import httpx
 import orjson
 
+from backends.json_bytes import json_bytes
 from backends.ollama_api import model_missing, unreachable
 from config.errors import ContextTooLong, ModelBusy, ModelRefused, ModelTimeout, RouterError, UpstreamBroken
 
@@ -53,7 +53,7 @@ class ChatTransport:
         timeout = httpx.Timeout(None, connect=self._limits.connect_s)
         limit = _Deadline(name, self._limits)
         try:
-            request = self._client.build_request("POST", "/api/chat", content=_encode(body), timeout=timeout)
+            request = self._client.build_request("POST", "/api/chat", content=json_bytes(body), timeout=timeout)
             response = await limit.wait(self._client.send(request, stream=True))
             try:
                 await self._check_status(response, name, limit)
@@ -109,14 +109,6 @@ class _Deadline:
                 f"{self._name} gave no token within {self._limits.first_token_s:.0f} s "
                 "(backend.first_token_timeout_s): try again, or raise the limit."
             ) from None
-
-
-def _encode(body: Mapping[str, Any]) -> bytes:
-    """As JSON; also integers of more than 64 bits and half surrogates, which orjson refuses."""
-    try:
-        return orjson.dumps(body)
-    except TypeError:
-        return json.dumps(body).encode()
 
 
 async def _lines(response: httpx.Response) -> AsyncGenerator[bytes, None]:

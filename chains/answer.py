@@ -10,7 +10,7 @@ from typing import Any
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessageChunk, BaseMessage
 
-from chains.counting import json_bytes
+from backends.json_bytes import json_bytes
 from chains.events import AnswerEvent, Finished, ReasoningDelta, TextDelta, Timings, ToolCallMade, Usage
 from chains.forced_calls import call_schema, parse_call
 from chains.turn import Turn

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
 
-from chains.counting import json_bytes
+from backends.json_bytes import json_bytes
 
 FINGERPRINT_CHARS = 32
 

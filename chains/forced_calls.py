@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from chains.counting import json_bytes
+from backends.json_bytes import json_bytes
 from chains.turn import ToolChoice
 
 

@@ -26,14 +26,9 @@ class RouterInput(TypedDict, total=False):
     turn: Turn
 
 
-class RouterState(TypedDict, total=False):
-    """All of a run's state."""
+class RouterState(RouterInput, total=False):
+    """All of a run's state: what it starts from, and what the nodes add."""
 
-    messages: list[AnyMessage]
-    model: str
-    workspace: str
-    mode: Mode
-    turn: Turn
     decision: RouteDecision
     card: ModelCard
     ledger: Ledger

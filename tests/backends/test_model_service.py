@@ -1,92 +1,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import Any
 
 import pytest
-from structlog.testing import capture_logs
 
-from backends.embedded.launcher import EmbeddedBackend
-from backends.service import ModelService
 from config.errors import BackendUnavailable, ModelBusy
-from config.load import load_settings
-from config.schema import ROLES, BackendSettings, Role, RoleSettings
+from config.schema import ROLES
+from tests.backends.model_service_support import (
+    NOWHERE,
+    ROLE_SETTINGS,
+    service_for,
+    text_of,
+    until,
+)
 from tests.support.scripted_ollama import REFERENCE_MODELS, Model, Reply, ScriptedOllama
-
-ROLE_SETTINGS = load_settings(environment={}).models.roles
-LIMIT_S = 10.0
-NOWHERE = "http://127.0.0.1:1"
-
-
-class PretendEmbedded(EmbeddedBackend):
-    """An embedded backend whose child is a scripted Ollama; `end` ends the child."""
-
-    def __init__(self, ollama: ScriptedOllama, *errors: Exception) -> None:
-        super().__init__()
-        self.ollama = ollama
-        self.errors = list(errors)
-        self.started = self.closed = 0
-        self.ended = asyncio.Event()
-
-    def __call__(self) -> PretendEmbedded:
-        return self
-
-    @property
-    def base_url(self) -> str:
-        return self.ollama.base_url
-
-    @property
-    def headers(self) -> dict[str, str]:
-        return {"Authorization": "Bearer key"}
-
-    @property
-    def model(self) -> str:
-        return "smollm2:360m"
-
-    @property
-    def returncode(self) -> int | None:
-        return -9
-
-    async def start(self) -> None:
-        self.started += 1
-        self.ended.clear()
-        if self.errors:
-            raise self.errors.pop(0)
-
-    async def wait(self) -> int:
-        await self.ended.wait()
-        return -9
-
-    async def close(self) -> None:
-        self.closed += 1
-
-
-def no_embedded() -> EmbeddedBackend:
-    raise AssertionError("the embedded backend was not asked for")
-
-
-def service_for(
-    base_url: str,
-    embedded: Callable[[], EmbeddedBackend] = no_embedded,
-    roles: dict[Role, RoleSettings] | None = None,
-    **changes: Any,
-) -> ModelService:
-    settings = BackendSettings(base_url=base_url, **{"probe_timeout_s": 1, **changes})
-    return ModelService(settings, roles or dict(ROLE_SETTINGS), embedded=embedded, refresh_every_s=0.02)
-
-
-async def until(reached: Callable[[], bool]) -> None:
-    """For what only shows in a status; everything else is awaited by its event."""
-    async with asyncio.timeout(LIMIT_S):
-        while not reached():  # noqa: ASYNC110 - a status has no event
-            await asyncio.sleep(0.005)
-
-
-async def text_of(service: ModelService, role: Role) -> str:
-    card = (await service.cards())[role]
-    async with service.lease(card) as model:
-        return str((await model.ainvoke("hello")).text)
 
 
 async def test_ollama_is_found_with_what_its_models_can(ollama: ScriptedOllama) -> None:
@@ -204,112 +131,6 @@ async def test_only_ollama_and_it_has_none_of_the_models() -> None:
         ollama.models["llama4:16x17b"] = REFERENCE_MODELS[2]
         await until(lambda: bool(service.status.models))
         assert (await service.cards()).keys() == {"memory_analysis"}
-
-
-class TestEmbedded:
-    """Where there is no Ollama to use."""
-
-    models = (Model("smollm2:360m", 8192),)
-
-    async def test_no_ollama(self) -> None:
-        async with ScriptedOllama(self.models) as child:
-            embedded = PretendEmbedded(child)
-            async with service_for(NOWHERE, embedded) as service:
-                cards = await service.cards()
-                status = service.status
-                assert (status.kind, status.reason) == ("embedded", f"no Ollama answers at {NOWHERE}")
-                assert status.missing["implementation"] == "ollama pull qwen2.5-coder:32b"
-                assert {(card.name, card.window_tokens, card.answer_limit_tokens) for card in cards.values()} == {
-                    ("smollm2:360m", 8192, 2048)
-                }
-                assert [card.options["temperature"] for card in cards.values()] == [0.3, 0.2, 0.4]
-                assert await text_of(service, "memory_analysis") == "ok"
-                assert {request.headers["authorization"] for request in child.requests} == {"Bearer key"}
-            assert (embedded.started, embedded.closed) == (1, 1)
-
-    async def test_all_roles_share_the_one_models_place(self) -> None:
-        async with ScriptedOllama(self.models) as child:
-            child.default(Reply.text("a").gate_before_headers())
-            async with service_for(NOWHERE, PretendEmbedded(child)) as service:
-                calls = [asyncio.create_task(text_of(service, role)) for role in ROLES]
-                await child.wait_held()
-                await until(lambda: service.waiting_calls == {"smollm2:360m": 2})
-                assert len(child.chats) == 1
-                for number in (2, 3):
-                    child.release()
-                    await child.wait_chat(number)
-                    await child.wait_held()
-                child.release()
-                await asyncio.gather(*calls)
-
-    async def test_an_ollama_without_our_models(self) -> None:
-        async with ScriptedOllama([Model("gemma3")]) as ollama, ScriptedOllama(self.models) as child:
-            async with service_for(ollama.base_url, PretendEmbedded(child)) as service:
-                await service.cards()
-                assert service.status.kind == "embedded"
-                assert "has none of the configured models: type `ollama pull" in service.status.reason
-                assert await text_of(service, "memory_fast") == "ok"
-            assert ollama.chats == []
-
-    async def test_asked_for_by_the_configuration(self, ollama: ScriptedOllama) -> None:
-        async with (
-            ScriptedOllama(self.models) as child,
-            service_for(ollama.base_url, PretendEmbedded(child), kind="embedded") as service,
-        ):
-            await service.cards()
-            assert "backend.kind" in service.status.reason
-        assert ollama.requests == []
-
-    async def test_a_child_that_ends_is_started_again_and_requests_wait_for_it(self) -> None:
-        async with ScriptedOllama(self.models) as child:
-            embedded = PretendEmbedded(child)
-            async with service_for(NOWHERE, embedded) as service:
-                assert await text_of(service, "memory_fast") == "ok"
-                embedded.ended.set()
-                await until(lambda: embedded.closed == 1)
-                assert await text_of(service, "memory_fast") == "ok"
-                assert embedded.started == 2
-
-    async def test_a_child_that_does_not_start_is_told_and_tried_again(self) -> None:
-        async with ScriptedOllama(self.models) as child:
-            embedded = PretendEmbedded(child, BackendUnavailable("no wheels for this machine"))
-            async with service_for(NOWHERE, embedded) as service:
-                with pytest.raises(BackendUnavailable, match="no wheels for this machine"):
-                    await service.cards()
-                assert (service.status.kind, service.status.reason) == ("none", "no wheels for this machine")
-                await until(lambda: service.status.kind == "embedded")
-
-    async def test_a_child_that_cannot_even_be_spawned_is_told_and_tried_again(self) -> None:
-        """Requests waited for ever."""
-        async with (
-            ScriptedOllama(self.models) as child,
-            service_for(NOWHERE, PretendEmbedded(child, OSError("no memory"))) as service,
-        ):
-            async with asyncio.timeout(LIMIT_S):
-                with pytest.raises(BackendUnavailable):
-                    await service.cards()
-                assert "no memory" in service.status.reason
-            await until(lambda: service.status.kind == "embedded")
-
-    async def test_a_search_that_fails_keeps_nobody_waiting(self) -> None:
-        async with ScriptedOllama(self.models) as child:
-            with capture_logs() as logs:
-                async with service_for(NOWHERE, PretendEmbedded(child, RuntimeError("a bug"))) as service:
-                    async with asyncio.timeout(LIMIT_S):
-                        with pytest.raises(BackendUnavailable):
-                            await service.cards()
-            assert "the search for models failed" in [entry["event"] for entry in logs]
-
-    @pytest.mark.embedded
-    async def test_the_real_one(self) -> None:
-        service = ModelService(BackendSettings(base_url=NOWHERE), ROLE_SETTINGS)
-        async with service:
-            card = (await service.cards())["memory_fast"]
-            assert card.window_tokens == 8192
-            async with service.lease(card) as model:
-                answer = await model.ainvoke("Say hello.", options={**card.options, "num_predict": 4})
-            assert answer.usage_metadata is not None
-            assert answer.usage_metadata["output_tokens"] > 0
 
 
 async def test_leaving_while_the_search_goes_on_releases_who_waits() -> None:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
 
 import chains
+from backends.json_bytes import json_bytes
 from chains.counting import (
     ENCODING,
     PIECE_CHARS,
@@ -22,7 +23,6 @@ from chains.counting import (
     count_json,
     count_message,
     count_text,
-    json_bytes,
     warm_up,
 )
 from tests.chains.chain_support import IMAGE
