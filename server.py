@@ -29,7 +29,11 @@ from graphs.deps import Deps
 from graphs.router import build_router_graph
 from graphs.sessions import Sessions
 from retrievers.embeddings import LocalEmbedder
+from retrievers.layouts import bank_folders
 from retrievers.memory import MemoryService
+from retrievers.ollama_embeddings import OllamaEmbedder
+from retrievers.stores.choice import choose_store
+from retrievers.types import Embedder
 from wire.app import create_app
 from wire.logs import set_up_logging
 from wire.service import RouterService
@@ -57,7 +61,7 @@ async def open_router(settings: Settings) -> AsyncIterator[RouterService]:
     # Nothing leaves the machine, also where the user's shell has LangSmith's tracing switched on for other work.
     langsmith.configure(enabled=False)
     roles, memory_settings = settings.models.roles, settings.memory
-    embedder = LocalEmbedder(model_dir=settings.paths.model_cache_dir)
+    embedder = _embedder(settings)
     async with AsyncExitStack() as stack:
         models = await stack.enter_async_context(ModelService(settings.backend, roles))
         memory = MemoryService(
@@ -65,9 +69,13 @@ async def open_router(settings: Settings) -> AsyncIterator[RouterService]:
             embedder=embedder,
             count_tokens=count_text,
             workspace_roots=memory_settings.workspace_roots,
+            folders=bank_folders(memory_settings.folders),
+            ranked_tokens=memory_settings.ranked_tokens,
+            whole_bank_tokens=memory_settings.whole_bank_tokens,
             max_files=memory_settings.max_files,
             max_file_bytes=memory_settings.max_file_bytes,
             max_bank_bytes=memory_settings.max_bank_bytes,
+            open_store=choose_store(memory_settings, settings.qdrant_api_key),
         )
         stack.push_async_callback(memory.aclose)
         if memory_settings.enabled:
@@ -90,6 +98,15 @@ async def open_router(settings: Settings) -> AsyncIterator[RouterService]:
             new_id=lambda: f"call_{uuid.uuid4().hex[:24]}",
         )
         yield RouterService(settings, build_router_graph(), deps, models, memory, embedder, package_version(), note)
+
+
+def _embedder(settings: Settings) -> Embedder:
+    memory = settings.memory
+    if memory.embedder == "local":
+        return LocalEmbedder(model_dir=settings.paths.model_cache_dir)
+    return OllamaEmbedder(
+        base_url=settings.backend.base_url, model=memory.ollama_embedding_model, keep_alive=memory.ollama_keep_alive
+    )
 
 
 async def _open_store(settings: Settings, stack: AsyncExitStack) -> tuple[BaseStore | None, str | None]:
@@ -177,6 +194,7 @@ def main() -> None:
     """Serve until stopped; exit code 2 for a wrong configuration."""
     try:
         settings = load_settings()
+        choose_store(settings.memory, settings.qdrant_api_key)
         listening = _listen(settings.server)
     except ConfigError as error:
         print(error.message, file=sys.stderr)  # noqa: T201 - before logging is set up

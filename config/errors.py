@@ -4,7 +4,10 @@
     ├── BadRequest                 the client must change the request
     │   ├── UnknownModel
     │   ├── ContextTooLong
-    │   └── BodyTooLarge
+    │   ├── BodyTooLarge
+    │   ├── Forbidden              a folder that is not to be read, a page of another site
+    │   ├── BankNotFound
+    │   └── MemoryDisabled
     ├── ConfigError                a file or variable of the user's needs mending
     ├── MemoryUnavailable          the memory bank or its index cannot be used now
     │   └── IndexMismatch
@@ -49,6 +52,18 @@ class ContextTooLong(BadRequest):
 
 class BodyTooLarge(BadRequest):
     """The request's body is larger than `server.max_body_bytes`."""
+
+
+class Forbidden(BadRequest):
+    """What is asked for is not given to this client, or to none, e.g. a workspace outside `workspace_roots`."""
+
+
+class BankNotFound(BadRequest):
+    """The workspace has no memory bank, where one is needed."""
+
+
+class MemoryDisabled(BadRequest):
+    """The configuration switches memory off."""
 
 
 class ConfigError(RouterError):

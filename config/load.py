@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import yaml
 from dotenv import dotenv_values
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, SecretStr, ValidationError
 
 from config.errors import ConfigError
 from config.schema import ModelsFile, ServerFile, Settings
@@ -17,6 +17,7 @@ from config.schema import ModelsFile, ServerFile, Settings
 _Model = TypeVar("_Model", bound=BaseModel)
 
 CONFIG_DIR_VARIABLE = "ROUTER_CONFIG_DIR"
+QDRANT_KEY_VARIABLE = "QDRANT_API_KEY"
 ENVIRONMENT_KEYS: Mapping[str, tuple[str, str]] = {
     "HOST": ("server", "host"),
     "PORT": ("server", "port"),
@@ -45,7 +46,12 @@ def load_settings(config_dir: Path | None = None, environment: Mapping[str, str]
     values = _read_yaml(folder / "server_config.yaml")
     sources = _overlay(values, environment)
     server = _validate(ServerFile, values, sources, folder / "server_config.yaml")
-    return Settings(models=models, **{name: getattr(server, name) for name in ServerFile.model_fields})
+    key = environment.get(QDRANT_KEY_VARIABLE, "").strip()
+    return Settings(
+        models=models,
+        qdrant_api_key=SecretStr(key) if key else None,
+        **{name: getattr(server, name) for name in ServerFile.model_fields},
+    )
 
 
 def _read_dotenv(path: Path) -> dict[str, str]:

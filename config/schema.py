@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 Role = Literal["memory_fast", "implementation", "memory_analysis"]
 Mode = Literal["plan", "act", "yolo", "none"]
 LogLevel = Literal["debug", "info", "warning", "error"]
+StoreName = Literal["faiss", "chroma", "qdrant"]
 
 ROLES: tuple[Role, ...] = ("memory_fast", "implementation", "memory_analysis")
 
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 Gigabytes = Annotated[float, Field(ge=0, le=4096)]
 Tokens = Annotated[int, Field(ge=256, le=10_485_760)]
+KEEP_ALIVE = r"^(-1|0|\d+(s|m|h))$"
+HTTP_URL = r"^https?://[^\s/]+(/\S*)?$"
 
 
 class _Frozen(BaseModel):
@@ -33,7 +36,7 @@ class RoleSettings(_Frozen):
     used_window_tokens: Tokens | None = None
     temperature: float = Field(ge=0, le=2)
     answer_limit_tokens: int = Field(ge=16, le=1_048_576)
-    keep_alive: str = Field(pattern=r"^(-1|0|\d+(s|m|h))$")
+    keep_alive: str = Field(pattern=KEEP_ALIVE)
     memory_gb: Gigabytes
     thinking: bool | None = None
     fallbacks: tuple[Role, ...] = ()
@@ -135,7 +138,7 @@ class BackendSettings(_Frozen):
     """How models are reached, and the time limits of a call."""
 
     kind: Literal["auto", "ollama", "embedded"] = "auto"
-    base_url: str = Field(default="http://localhost:11434", pattern=r"^https?://[^\s/]+(/\S*)?$")
+    base_url: str = Field(default="http://localhost:11434", pattern=HTTP_URL)
     probe_timeout_s: Seconds = 2
     connect_timeout_s: Seconds = 5
     first_token_timeout_s: Seconds = 900
@@ -158,12 +161,43 @@ class MemorySettings(_Frozen):
 
     enabled: bool = True
     budget_tokens: int = Field(default=4000, ge=0, le=200_000)
+    ranked_tokens: int = Field(default=2000, ge=0, le=200_000)
+    whole_bank_tokens: int = Field(default=12_000, ge=0, le=200_000)
     window_share: float = Field(default=0.25, ge=0, le=0.9)
     max_files: int = Field(default=200, ge=1, le=10_000)
     max_file_bytes: int = Field(default=1024 * 1024, ge=1024, le=64 * 1024 * 1024)
     max_bank_bytes: int = Field(default=8 * 1024 * 1024, ge=1024, le=512 * 1024 * 1024)
     workspace_roots: tuple[Path, ...] = ()
     default_workspace: Path | None = None
+    folders: tuple[str, ...] = Field(default=("default",), min_length=1)
+    embedder: Literal["local", "ollama"] = "local"
+    ollama_embedding_model: str = Field(default="nomic-embed-text", min_length=1, max_length=200, pattern=r"^\S+$")
+    ollama_keep_alive: str = Field(default="5m", pattern=KEEP_ALIVE)
+    store: StoreName = "faiss"
+    qdrant_url: str | None = Field(default=None, pattern=HTTP_URL)
+
+    @field_validator("folders")
+    @classmethod
+    def _lie_in_the_project(cls, folders: tuple[str, ...]) -> tuple[str, ...]:
+        for folder in folders:
+            path = PurePosixPath(folder)
+            if not folder.strip() or path.is_absolute() or ".." in path.parts or "\\" in folder or ":" in folder:
+                raise ValueError(f"{folder!r} must be a folder within a project, written like docs/memory-bank")
+        return folders
+
+    @field_validator("qdrant_url")
+    @classmethod
+    def _names_a_server_only(cls, qdrant_url: str | None) -> str | None:
+        if qdrant_url is None:
+            return None
+        try:
+            parts = urlsplit(qdrant_url)
+            _ = parts.port
+        except ValueError as error:
+            raise ValueError(f"must be a URL like http://localhost:6333: {error}") from error
+        if "@" in parts.netloc:
+            raise ValueError("must be a URL without a user or password: the key belongs in QDRANT_API_KEY")
+        return qdrant_url
 
 
 class SessionSettings(_Frozen):
@@ -199,6 +233,7 @@ class ServerFile(_Frozen):
 
 
 class Settings(ServerFile):
-    """Both files and the environment, merged: what `build_app` takes."""
+    """Both files and the environment, merged: what `build_app` takes. A key is in the environment only."""
 
     models: ModelsFile
+    qdrant_api_key: SecretStr | None = None

@@ -1,180 +1,144 @@
-"""Find the memory bank of a workspace and list its files in reading order."""
+"""Find the memory bank of a workspace, the nearest first, as cheaply as every single request needs it."""
 
 from __future__ import annotations
 
-import os
-import re
-import stat
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from retrievers.layouts import DEFAULT_FOLDERS, READING_ORDER, SHARED_FOLDERS, normalised
-from retrievers.types import BankFile, MemoryBank
+from retrievers.access import Access
+from retrievers.layouts import DEFAULT_FOLDERS, SHARED_FOLDERS
+from retrievers.listing import DEFAULT_LIMITS, BankLimits, list_bank
+from retrievers.places import Folders, package_folders, project_folders
+from retrievers.types import MemoryBank
 
-SUFFIXES = frozenset({".md", ".mdc", ".txt", ".markdown"})
-CORE_FILES_OF_A_BANK = 2
-MAX_ENTRIES = 20_000
-
-_ARCHIVE = re.compile(r"\.?(archives?|archived|backups?.*)", re.IGNORECASE)
-_NEVER_ENTERED = frozenset({".git", "node_modules", "__pycache__", ".venv", "venv"})
-
-
-@dataclass(frozen=True, slots=True)
-class BankLimits:
-    """How much of a bank is read at most; what is beyond is listed in `MemoryBank.left_out`."""
-
-    max_files: int = 200
-    max_file_bytes: int = 1_000_000
-    max_bank_bytes: int = 8_000_000
-
-
-DEFAULT_LIMITS = BankLimits()
+PACKAGES_REMEMBERED_S = 5.0
+WORKSPACES_REMEMBERED = 256
 
 
 def find_bank(
     workspace: Path, *, folders: tuple[str, ...] = DEFAULT_FOLDERS, limits: BankLimits = DEFAULT_LIMITS
 ) -> MemoryBank | None:
-    """The first of `folders` under `workspace` that holds at least two core files; None if there is none.
+    """One look of a `BankFinder` that remembers nothing."""
+    return BankFinder(folders=folders, limits=limits).find(workspace)
 
-    A workspace that does not exist, is no directory or may not be read has no bank: this never raises.
-    Nothing outside the bank's folder is listed, and no bank outside the workspace is taken, whatever links
-    say.
+
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    names: tuple[str, ...]
+    shared: bool
+
+
+class BankFinder:
+    """Finds banks, and remembers for a few seconds what lies in the packages of a workspace; thread-safe.
+
+    A bank is looked for in the workspace, then in the project's folders above it, the nearest first, and at
+    last in the packages below. In each of these, the first of `folders` with at least two core files is it.
+
+    Args:
+        folders: Where a bank may lie in a project's folder, in order of preference.
+        limits: How much of a bank is listed.
+        access: Which folders above a workspace may be read; the caller asks it about the workspace itself.
+        clock: In seconds.
     """
+
+    def __init__(
+        self,
+        *,
+        folders: tuple[str, ...] = DEFAULT_FOLDERS,
+        limits: BankLimits = DEFAULT_LIMITS,
+        access: Access | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._layouts = [_Layout(PurePosixPath(folder).parts, _is_shared(folder)) for folder in folders]
+        self._limits = limits
+        self._access = access or Access()
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._in_packages: dict[Path, tuple[Path | None, float]] = {}
+
+    def find(self, workspace: Path) -> MemoryBank | None:
+        """The workspace's bank as it is now; None if there is none.
+
+        A workspace that does not exist, is no directory or may not be read has no bank: this never raises.
+        Nothing outside the bank's folder is listed, and no bank outside the folder it was looked for in is
+        taken, whatever links say.
+        """
+        base = _resolved(workspace)
+        if base is None:
+            return None
+        if (bank := self._in(base, base)) is not None:
+            return bank
+        for place in project_folders(base):
+            if self._access.refusal(place) is not None:
+                break
+            if (bank := self._in(place, base)) is not None:
+                return bank
+        return self._in_a_package(base)
+
+    def _in(self, place: Path, workspace: Path) -> MemoryBank | None:
+        known = Folders()
+        for layout in self._layouts:
+            root = known.descend(place, layout.names)
+            if root is None:
+                continue
+            if (bank := self._list(root, workspace, core_only=layout.shared or root == place)) is not None:
+                return bank
+        return None
+
+    def _in_a_package(self, workspace: Path) -> MemoryBank | None:
+        with self._lock:
+            root, until = self._in_packages.get(workspace, (None, -1.0))
+        if self._clock() < until:
+            if root is None:
+                return None
+            # A link may have taken its place since.
+            if root == _resolved(root) and (bank := self._list(root, workspace)) is not None:
+                return bank
+        bank = self._newest_in_packages(workspace)
+        with self._lock:
+            self._in_packages.pop(workspace, None)
+            self._in_packages[workspace] = (bank.root if bank else None, self._clock() + PACKAGES_REMEMBERED_S)
+            while len(self._in_packages) > WORKSPACES_REMEMBERED:
+                self._in_packages.pop(next(iter(self._in_packages)))
+        return bank
+
+    def _newest_in_packages(self, workspace: Path) -> MemoryBank | None:
+        """Of the nearest banks below, the one of which a core file was touched last."""
+        known = Folders()
+        # A folder that holds other things too says nothing by its name: any package may have such files in it.
+        telling = [layout.names for layout in self._layouts if not layout.shared]
+        first_names = {names[0].casefold() for names in telling}
+        for level in package_folders(workspace, known):
+            found: dict[Path, MemoryBank] = {}
+            for package in level:
+                if first_names.isdisjoint(known.names(package)):
+                    continue
+                for names in telling:
+                    root = known.descend(package, names)
+                    if root is not None and (bank := self._list(root, workspace)) is not None:
+                        found[bank.root] = bank
+                        break
+            if found:
+                return max(found.values(), key=lambda bank: (_touched_ns(bank), str(bank.root)))
+        return None
+
+    def _list(self, root: Path, workspace: Path, *, core_only: bool = False) -> MemoryBank | None:
+        return list_bank(root, workspace, core_only=core_only, limits=self._limits)
+
+
+def _resolved(folder: Path) -> Path | None:
     try:
-        base = workspace.resolve(strict=True)
+        return folder.resolve(strict=True)
     except (OSError, ValueError, RuntimeError):
         return None
-    names = _FolderNames()
-    for folder in folders:
-        root = _descend(base, folder, names)
-        if root is None:
-            continue
-        scan = _Scan(base, root, core_only=root == base or str(PurePosixPath(folder)) in SHARED_FOLDERS)
-        if scan.is_bank():
-            return scan.bank(limits)
-    return None
 
 
-class _FolderNames:
-    """The subfolders of each folder looked into, by lower-case name; each folder is listed once."""
-
-    def __init__(self) -> None:
-        self._seen: dict[Path, dict[str, str]] = {}
-
-    def match(self, folder: Path, name: str) -> str | None:
-        if folder not in self._seen:
-            try:
-                with os.scandir(folder) as entries:
-                    found = sorted((entry.name for entry in entries if entry.is_dir()), reverse=True)
-            except OSError:
-                found = []
-            self._seen[folder] = {found_name.casefold(): found_name for found_name in found} | {
-                found_name: found_name for found_name in found
-            }
-        by_name = self._seen[folder]
-        return by_name.get(name) or by_name.get(name.casefold())
+def _is_shared(folder: str) -> bool:
+    return str(PurePosixPath(folder)) in SHARED_FOLDERS
 
 
-def _descend(base: Path, folder: str, names: _FolderNames) -> Path | None:
-    at = base
-    for part in PurePosixPath(folder).parts:
-        matched = None if part in {"..", "/"} else names.match(at, part)
-        if matched is None:
-            return None
-        at = at / matched
-    try:
-        root = at.resolve(strict=True)
-    except (OSError, RuntimeError):
-        return None
-    return root if root.is_relative_to(base) else None
-
-
-@dataclass
-class _Scan:
-    """One look at one candidate folder."""
-
-    base: Path
-    root: Path
-    core_only: bool
-    left_out: list[str] = field(default_factory=list)
-
-    def is_bank(self) -> bool:
-        try:
-            with os.scandir(self.root) as entries:
-                found = {
-                    normalised(Path(entry.name).stem)
-                    for entry in entries
-                    if Path(entry.name).suffix.lower() in SUFFIXES and entry.is_file()
-                }
-        except OSError:
-            return False
-        return len(found & READING_ORDER.keys()) >= CORE_FILES_OF_A_BANK
-
-    def bank(self, limits: BankLimits) -> MemoryBank:
-        files = {file.path: file for path in self._paths() if (file := self._file(path)) is not None}
-        taken: list[BankFile] = []
-        size_bytes = 0
-        for file in sorted(files.values(), key=self._place):
-            if file.size_bytes > limits.max_file_bytes:
-                self.left_out.append(f"{file.name}: larger than {limits.max_file_bytes} bytes")
-            elif len(taken) >= limits.max_files:
-                self.left_out.append(f"{file.name}: more than {limits.max_files} files")
-            elif size_bytes + file.size_bytes > limits.max_bank_bytes:
-                self.left_out.append(f"{file.name}: the bank is larger than {limits.max_bank_bytes} bytes")
-            else:
-                taken.append(file)
-                size_bytes += file.size_bytes
-        return MemoryBank(self.root, self.base, tuple(taken), tuple(self.left_out))
-
-    def _paths(self) -> Iterator[Path]:
-        entries_seen = 0
-        for folder, subfolders, names in os.walk(self.root):
-            entries_seen += len(subfolders) + len(names)
-            if entries_seen > MAX_ENTRIES:
-                self.left_out.append(f"{self._name(Path(folder))}/ and what follows: too many entries")
-                return
-            if self.core_only:
-                subfolders.clear()
-            for name in [name for name in subfolders if Path(folder, name).is_symlink()]:
-                self.left_out.append(f"{self._name(Path(folder, name))}/: a linked folder is not followed")
-            subfolders[:] = sorted(name for name in subfolders if name not in _NEVER_ENTERED)
-            for name in sorted(names):
-                path = Path(folder, name)
-                if path.suffix.lower() in SUFFIXES and (not self.core_only or self._core_name(path)):
-                    yield path
-
-    def _file(self, path: Path) -> BankFile | None:
-        try:
-            real = path.resolve(strict=True)
-            info = real.stat()
-        except (OSError, RuntimeError):
-            return None  # vanished, or a link to nothing
-        if not real.is_relative_to(self.root) or real.suffix.lower() not in SUFFIXES:
-            self.left_out.append(f"{self._name(path)}: a link that leaves the bank")
-            return None
-        if not stat.S_ISREG(info.st_mode):
-            return None
-        folders = real.relative_to(self.root).parts[:-1]
-        return BankFile(
-            path=real,
-            name=self._name(real),
-            size_bytes=info.st_size,
-            mtime_ns=info.st_mtime_ns,
-            ctime_ns=info.st_ctime_ns,
-            inode=info.st_ino,
-            core=not folders and self._core_name(real) is not None,
-            archived=any(_ARCHIVE.fullmatch(part) for part in folders),
-        )
-
-    def _name(self, path: Path) -> str:
-        return path.relative_to(self.base).as_posix()
-
-    @staticmethod
-    def _core_name(path: Path) -> str | None:
-        name = normalised(path.stem)
-        return name if name in READING_ORDER else None
-
-    def _place(self, file: BankFile) -> tuple[bool, int, str]:
-        place = READING_ORDER[normalised(file.path.stem)] if file.core else len(READING_ORDER)
-        return file.archived, place, file.name
+def _touched_ns(bank: MemoryBank) -> int:
+    return max((file.mtime_ns for file in bank.files if file.core), default=0)

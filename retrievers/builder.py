@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 
 from config.errors import MemoryUnavailable
 from retrievers.corpus import Corpus
@@ -14,18 +15,18 @@ class IndexBuilder:
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
-        self._waiting: dict[BankIndex, Corpus] = {}
+        self._waiting: dict[BankIndex, tuple[Corpus, Callable[[], None]]] = {}
         self._running: tuple[BankIndex, Corpus] | None = None
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
-    def schedule(self, index: BankIndex, corpus: Corpus) -> None:
-        """Build when it is this bank's turn, from the newest corpus asked for; returns at once."""
+    def schedule(self, index: BankIndex, corpus: Corpus, keep: Callable[[], None]) -> None:
+        """Build when it is this bank's turn, from the newest corpus asked for, then `keep`; returns at once."""
         with self._changed:
             running = self._running
             if self._stop.is_set() or (running is not None and running[0] is index and running[1] is corpus):
                 return
-            self._waiting[index] = corpus
+            self._waiting[index] = corpus, keep
             if self._thread is None:
                 self._thread = threading.Thread(target=self._work, name="memory-index", daemon=True)
                 self._thread.start()
@@ -60,10 +61,11 @@ class IndexBuilder:
                 if self._stop.is_set():
                     return
                 index = next(iter(self._waiting))
-                corpus = self._waiting.pop(index)
+                corpus, keep = self._waiting.pop(index)
                 self._running = (index, corpus)
             try:
                 index.build(corpus, self._stop)
+                keep()
             except MemoryUnavailable as exc:
                 index.problem = exc.message
             except Exception as exc:  # noqa: BLE001 - a store may fail in its own ways; later builds must still run

@@ -7,9 +7,13 @@ import threading
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 
 from retrievers.chunking import chunk_markdown
+from retrievers.lines import LineGroup, line_groups
 from retrievers.reading import read_text
+from retrievers.redaction import redact
+from retrievers.text_cache import CutText, TextCache, text_digest
 from retrievers.types import BankFile, MemoryBank, Passage
 
 # File systems keep times as coarse as this: a file younger than that may change again and look the same.
@@ -18,11 +22,16 @@ RACY_NS = 2_000_000_000
 
 @dataclass(frozen=True, slots=True)
 class BankText:
-    """One file: all of it as one passage, and the same lines as chunks."""
+    """One file: all of it as one passage, and the same lines as chunks, with `redacted` secrets taken out.
+
+    `digest` is that of the text as it was read.
+    """
 
     file: BankFile
     whole: Passage
     chunks: tuple[Passage, ...]
+    redacted: int = 0
+    digest: str = ""
 
 
 @dataclass(frozen=True)
@@ -33,21 +42,33 @@ class Corpus:
     texts: tuple[BankText, ...]
     content_ids: frozenset[str]
 
-    @property
+    @cached_property
     def chunks(self) -> tuple[Passage, ...]:
         """The chunks of all files, in reading order."""
         return tuple(chunk for text in self.texts for chunk in text.chunks)
 
-    def by_content_id(self) -> dict[str, Passage]:
-        """One chunk for each content; of equal ones the first in reading order, hence a live one before
+    def groups_of(self, passage: Passage) -> tuple[LineGroup, ...]:
+        """The groups of lines of one of `chunks`."""
+        groups = self._groups.get(passage.content_id)
+        if groups is None:
+            self._groups[passage.content_id] = groups = tuple(line_groups(passage))
+        return groups
+
+    @cached_property
+    def _groups(self) -> dict[str, tuple[LineGroup, ...]]:
+        return {}
+
+    @property
+    def redacted(self) -> int:
+        """How many keys and passwords were replaced in all files."""
+        return sum(text.redacted for text in self.texts)
+
+    @cached_property
+    def places(self) -> dict[str, int]:
+        """Where in `chunks` each content stands; of equal ones the first in reading order, hence a live one before
         archived.
         """
-        return {chunk.content_id: chunk for chunk in reversed(self.chunks)}
-
-
-def embedding_text(passage: Passage) -> str:
-    """What is embedded: the breadcrumb gives a chunk the context its lines alone lack."""
-    return f"{passage.heading}\n{passage.text}" if passage.heading else passage.text
+        return {chunk.content_id: place for place, chunk in reversed(list(enumerate(self.chunks)))}
 
 
 def content_id(heading: str, text: str) -> str:
@@ -58,8 +79,9 @@ def content_id(heading: str, text: str) -> str:
 class CorpusReader:
     """Reads one bank again and again; thread-safe."""
 
-    def __init__(self, *, max_file_bytes: int) -> None:
+    def __init__(self, *, max_file_bytes: int, cache: TextCache | None = None) -> None:
         self._max_file_bytes = max_file_bytes
+        self._cache = cache
         self._lock = threading.Lock()
         self._known: dict[str, tuple[BankText, bool]] = {}
         self._corpus: Corpus | None = None
@@ -79,10 +101,11 @@ class CorpusReader:
                 text = read_text(file, max_file_bytes=self._max_file_bytes)
                 if text is None:
                     continue
-                if before is not None and before[0].file == file and before[0].whole.text == text:
+                digest = text_digest(text)
+                if before is not None and before[0].file == file and before[0].digest == digest:
                     known[file.name] = (before[0], settled)
                 else:
-                    known[file.name] = (_passages(file, text), settled)
+                    known[file.name] = (self._passages(file, text, digest), settled)
             self._known = known
             texts = tuple(text for text, _ in known.values())
             last = self._corpus
@@ -91,12 +114,32 @@ class CorpusReader:
                 self._corpus = last = Corpus(bank, texts, ids)
             return last
 
+    def _passages(self, file: BankFile, text: str, digest: str) -> BankText:
+        def make() -> CutText:
+            return cut_text(text)
+
+        return _passages(file, digest, make() if self._cache is None else self._cache.cut(digest, make))
+
+
+def cut_text(text: str) -> CutText:
+    """The text without secrets, cut into chunks; blank ones are left out."""
+    text, redacted = redact(text)
+    chunks = (chunk for chunk in chunk_markdown(text) if chunk.text.strip())
+    parts = tuple((chunk.text, chunk.heading, chunk.start_line, chunk.end_line) for chunk in chunks)
+    return CutText(text, redacted, parts)
+
+
+def cut_of(text: BankText) -> CutText:
+    """What `BankText` was made of."""
+    parts = tuple((chunk.text, chunk.heading, chunk.start_line, chunk.end_line) for chunk in text.chunks)
+    return CutText(text.whole.text, text.redacted, parts)
+
 
 def _identities(texts: tuple[BankText, ...]) -> list[int]:
     return [id(text) for text in texts]
 
 
-def _passages(file: BankFile, text: str) -> BankText:
+def _passages(file: BankFile, digest: str, cut: CutText) -> BankText:
     modified_at = datetime.fromtimestamp(file.mtime_ns / 1e9, tz=UTC)
 
     def passage(text: str, heading: str, start_line: int, end_line: int) -> Passage:
@@ -111,10 +154,6 @@ def _passages(file: BankFile, text: str) -> BankText:
             archived=file.archived,
         )
 
-    chunks = tuple(
-        passage(chunk.text, chunk.heading, chunk.start_line, chunk.end_line)
-        for chunk in chunk_markdown(text)
-        if chunk.text.strip()
-    )
-    lines = max(1, text.count("\n") + (not text.endswith("\n")))
-    return BankText(file, passage(text, "", 1, lines), chunks)
+    lines = max(1, cut.text.count("\n") + (not cut.text.endswith("\n")))
+    chunks = tuple(passage(*chunk) for chunk in cut.chunks)
+    return BankText(file, passage(cut.text, "", 1, lines), chunks, cut.redacted, digest)

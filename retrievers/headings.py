@@ -67,9 +67,10 @@ def fenced_lines(lines: Sequence[str]) -> list[bool]:
     inside = [False] * len(lines)
     fences = {number: fence for number, line in enumerate(lines) if (fence := _fence(line)) is not None}
     marks = list(fences)
+    unclosed: set[str] = set()
     at = 0
     while at < len(marks):
-        end = _closing(lines, fences, marks, at)
+        end = _closing(lines, fences, marks, at, unclosed)
         if end is None:
             at += 1
             continue
@@ -79,9 +80,15 @@ def fenced_lines(lines: Sequence[str]) -> list[bool]:
     return inside
 
 
-def _closing(lines: Sequence[str], fences: dict[int, _Fence], marks: list[int], at: int) -> int | None:
+def _closing(
+    lines: Sequence[str], fences: dict[int, _Fence], marks: list[int], at: int, unclosed: set[str]
+) -> int | None:
+    """The place in `marks` where the fence that opens at `at` ends; `unclosed` collects what nothing ends any more."""
     opener = fences[marks[at]]
     is_markdown = opener.info.split(" ")[0].casefold() in _MARKDOWN
+    # Else many Markdown fences that nobody closed would be searched to the file's end each.
+    if is_markdown and any(opener.mark.startswith(mark) for mark in unclosed):
+        return None
     for end in range(at + 1, len(marks)):
         fence = fences[marks[end]]
         if fence.closes(opener):
@@ -89,6 +96,8 @@ def _closing(lines: Sequence[str], fences: dict[int, _Fence], marks: list[int], 
             return None if swallows else end
         if fence.opens_named and fence.mark == opener.mark and not is_markdown:
             return None
+    if is_markdown:
+        unclosed.add(opener.mark)
     return None
 
 

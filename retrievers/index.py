@@ -1,18 +1,24 @@
-"""One bank's vectors: which chunks have one, and the build that adds the missing and drops the gone."""
+"""One bank's vectors: which passages have them, and the build that adds the missing and drops the gone."""
 
 from __future__ import annotations
 
 import hashlib
 import threading
+from collections.abc import Collection, Mapping
+from itertools import accumulate
 from pathlib import Path
 
 import numpy as np
 
 from config.errors import IndexMismatch
-from retrievers.corpus import Corpus, embedding_text
-from retrievers.types import Embedder, OpenStore, Vectors, VectorStore
+from retrievers.corpus import Corpus
+from retrievers.line_vectors import LineVectors
+from retrievers.lines import group_texts
+from retrievers.ranking import VectorEvidence
+from retrievers.roles import ROLES
+from retrievers.types import Embedder, OpenStore, Passage, Vectors, VectorStore
 
-BUILD_BATCH_TEXTS = 64
+BUILD_BATCH_PASSAGES = 16
 
 
 def index_folder(vector_store_path: Path, bank_root: Path) -> Path:
@@ -21,7 +27,8 @@ def index_folder(vector_store_path: Path, bank_root: Path) -> Path:
 
 
 class BankIndex:
-    """The vectors of one bank. `build` belongs into a background thread; all else returns in milliseconds.
+    """The vectors of one bank, of each passage and of its lines. `build` belongs into a background thread; all else
+    returns in milliseconds.
 
     `problem` is one sentence on why the last build could not finish, None if it did.
     """
@@ -31,8 +38,10 @@ class BankIndex:
         self._embedder = embedder
         self._open_store = open_store
         self._store: VectorStore | None = None
+        self._lines: LineVectors | None = None
         self._building = threading.Lock()
         self._known: frozenset[str] = frozenset()
+        self._compared: tuple[Corpus, frozenset[str], tuple[int, int]] | None = None
         self.problem: str | None = None
 
     @property
@@ -42,7 +51,15 @@ class BankIndex:
 
     def covers(self, corpus: Corpus) -> bool:
         """Whether each chunk has a vector and no vector is left over."""
-        return self._known == corpus.content_ids
+        return self.difference(corpus) == (0, 0)
+
+    def difference(self, corpus: Corpus) -> tuple[int, int]:
+        """How many chunks have no vector yet, and how many vectors are of chunks that are gone."""
+        known, compared = self._known, self._compared
+        if compared is None or compared[0] is not corpus or compared[1] is not known:
+            ids = corpus.content_ids
+            self._compared = compared = corpus, known, (len(ids - known), len(known - ids))
+        return compared[2]
 
     def search(self, vector: Vectors, k: int) -> list[tuple[str, float]]:
         """At most `k` `(content id, cosine similarity)`, best first. Raises `IndexMismatch` on another
@@ -50,25 +67,33 @@ class BankIndex:
         """
         return self._store.search(vector, k) if self._store is not None else []
 
+    def evidence(self, vector: Vectors, nearest: Mapping[str, float], ids: Collection[str]) -> VectorEvidence:
+        """What the vectors say of the passages `ids`, where `nearest` is what `search` found. Raises `IndexMismatch` if
+        they cannot be read.
+        """
+        found = self._lines.similarities(vector, {*ids, *ROLES}) if self._lines is not None else {}
+        roles = {key: float(found.pop(key).max()) for key in ROLES if key in found}
+        return VectorEvidence(nearest, found, roles)
+
     def build(self, corpus: Corpus, stop: threading.Event) -> int:
-        """Bring the vectors in line with `corpus` and save them; the number of chunks that had to be
-        embedded.
+        """Bring the vectors in line with `corpus` and save them; the number of passages that had to be embedded.
 
         What is done when `stop` is set is kept. Raises `MemoryUnavailable` if the embedder has no model.
         """
         with self._building:
-            store = self._opened()
+            store, lines = self._opened()
             missing = {chunk.content_id: chunk for chunk in corpus.chunks if chunk.content_id not in self._known}
-            gone = self._known - corpus.content_ids
+            gone = (store.ids() | lines.ids()) - corpus.content_ids - ROLES.keys()
             store.remove(gone)
+            lines.remove(gone)
+            self._embed_roles(lines)
             embedded = 0
             waiting = list(missing.values())
-            for start in range(0, len(waiting), BUILD_BATCH_TEXTS):
+            for start in range(0, len(waiting), BUILD_BATCH_PASSAGES):
                 if stop.is_set():
                     break
-                batch = waiting[start : start + BUILD_BATCH_TEXTS]
-                rows = self._embedder.embed_documents([embedding_text(chunk) for chunk in batch])
-                store.add([chunk.content_id for chunk in batch], np.asarray(rows, dtype=np.float32))
+                batch = waiting[start : start + BUILD_BATCH_PASSAGES]
+                self._embed(batch, store, lines)
                 embedded += len(batch)
             self._known = store.ids()
             self.problem = None
@@ -76,16 +101,41 @@ class BankIndex:
                 self._save(store)
             return embedded
 
-    def _opened(self) -> VectorStore:
-        if self._store is None:
+    def _embed_roles(self, lines: LineVectors) -> None:
+        missing = [key for key in ROLES if key not in lines.ids()]
+        if missing:
+            rows = np.asarray(self._embedder.embed_documents([ROLES[key] for key in missing]), dtype=np.float32)
+            lines.put({key: rows[at : at + 1] for at, key in enumerate(missing)})
+
+    def _embed(self, passages: list[Passage], store: VectorStore, lines: LineVectors) -> None:
+        groups = [group_texts(passage) for passage in passages]
+        ends = list(accumulate(len(group) for group in groups))
+        texts = [passage.embedded for passage in passages] + [text for group in groups for text in group]
+        rows = np.asarray(self._embedder.embed_documents(texts), dtype=np.float32)
+        ids = [passage.content_id for passage in passages]
+        of_lines = np.split(rows[len(passages) :], ends[:-1])
+        # Lines first: a passage counts as known once the store has it.
+        lines.put(dict(zip(ids, of_lines, strict=True)))
+        store.add(ids, rows[: len(passages)])
+
+    def close(self) -> None:
+        """Close the files; a build that runs finds them closed."""
+        if self._lines is not None:
+            self._lines.close()
+
+    def _opened(self) -> tuple[VectorStore, LineVectors]:
+        if self._store is None or self._lines is None:
             store = self._new_store()
             try:
                 store.load()
             except IndexMismatch:
                 store = self._new_store()
-            self._store = store
+            lines = LineVectors(self._folder, self._embedder.name, self._embedder.dimension)
+            without_lines = store.ids() - lines.ids()
+            store.remove(without_lines)
+            self._store, self._lines = store, lines
             self._known = store.ids()
-        return self._store
+        return self._store, self._lines
 
     def _new_store(self) -> VectorStore:
         return self._open_store(self._folder, self._embedder.name, self._embedder.dimension)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 DEFAULT_FOLDERS = (
     "memory-bank",
@@ -23,8 +24,12 @@ DEFAULT_FOLDERS = (
     ".roo/memory-bank",
     ".roo",
     ".ai",
+    ".agent/memory",
 )
-"""Where banks are found in the wild, the most common first; relative to the workspace, case is ignored."""
+"""Where banks are found in the wild, the most common first; relative to a project's folder, case is ignored."""
+
+DEFAULTS_ENTRY = "default"
+"""Stands for `DEFAULT_FOLDERS` in a list of folders."""
 
 SHARED_FOLDERS = frozenset({".", "docs"})
 """Folders that hold other things too: only the core files themselves belong to the bank there."""
@@ -45,6 +50,12 @@ READING_ORDER = {
     "tasks": 7,
 }
 """Core files by normalised name, with their place in reading order."""
+
+
+def bank_folders(entries: Iterable[str]) -> tuple[str, ...]:
+    """`entries` with `DEFAULTS_ENTRY` replaced by what it stands for; each folder once, where it comes first."""
+    folders = (name for entry in entries for name in (DEFAULT_FOLDERS if entry == DEFAULTS_ENTRY else (entry,)))
+    return tuple(dict.fromkeys(folders))
 
 
 def normalised(stem: str) -> str:

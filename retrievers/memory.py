@@ -7,22 +7,18 @@ from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
-import numpy as np
-
-from config.errors import MemoryUnavailable
-from retrievers.bank import DEFAULT_LIMITS, BankLimits
 from retrievers.builder import IndexBuilder
-from retrievers.corpus import Corpus
-from retrievers.index import BankIndex
 from retrievers.layouts import DEFAULT_FOLDERS
-from retrievers.open_banks import OpenBanks
-from retrievers.selection import fill, ranked, whole_bank
+from retrievers.listing import DEFAULT_LIMITS, BankLimits
+from retrievers.open_banks import OpenBanks, OpenedBank
+from retrievers.recalling import Recaller
+from retrievers.report import BankReport, BankReporter
 from retrievers.stores.faiss import FaissStore
-from retrievers.types import BankStatus, Embedder, IndexStatus, OpenStore, Retrieval, TokenCounter, Vectors
+from retrievers.types import BankStatus, Embedder, IndexStatus, OpenStore, Retrieval, TokenCounter
 
-QUERY_CHARS = 2_000
-COUNTED_TEXTS_KEPT = 4_096
+COUNTED_TEXTS_KEPT = 65_536
 CLOSE_TIMEOUT_S = 10.0
+SEARCH_TOKENS = 100_000
 
 
 class MemoryService:
@@ -40,6 +36,7 @@ class MemoryService:
         max_bank_bytes: Files beyond this sum are left out.
         prefer_whole: Whether a bank that fits goes in whole, in reading order, instead of by rank.
         whole_bank_tokens: Banks above this go in by rank, whatever the budget.
+        ranked_tokens: What ranked passages may take, where the bank seems to answer; below that where it does not.
         max_open_banks: Banks whose text and vectors are kept in memory.
         open_store: Makes the vector store of one bank.
     """
@@ -58,14 +55,19 @@ class MemoryService:
         max_bank_bytes: int = DEFAULT_LIMITS.max_bank_bytes,
         prefer_whole: bool = True,
         whole_bank_tokens: int = 12_000,
+        ranked_tokens: int = 2_000,
         max_open_banks: int = 16,
         open_store: OpenStore = FaissStore,
     ) -> None:
         self._embedder = embedder
-        self._count_tokens = lru_cache(maxsize=COUNTED_TEXTS_KEPT)(count_tokens)
-        self._candidates = candidates
-        self._prefer_whole = prefer_whole
-        self._whole_bank_tokens = whole_bank_tokens
+        self._recaller = Recaller(
+            embedder=embedder,
+            count_tokens=lru_cache(maxsize=COUNTED_TEXTS_KEPT)(count_tokens),
+            candidates=candidates,
+            prefer_whole=prefer_whole,
+            whole_bank_tokens=whole_bank_tokens,
+            ranked_tokens=ranked_tokens,
+        )
         self._banks = OpenBanks(
             vector_store_path=vector_store_path,
             embedder=embedder,
@@ -76,6 +78,7 @@ class MemoryService:
             max_open_banks=max_open_banks,
         )
         self._builder = IndexBuilder()
+        self._reporter = BankReporter()
 
     async def recall(
         self,
@@ -88,10 +91,10 @@ class MemoryService:
     ) -> Retrieval:
         """What the workspace's bank says to `query`, in at most `budget_tokens` tokens of rendered passages.
 
-        The whole bank if it fits; else the passages nearest to the query; else, while there are no vectors,
-        the core files in reading order as far as they fit. Each is the text on disk now. A workspace without
-        a bank, outside `workspace_roots` or unreadable gives an empty retrieval with a note: this never
-        raises for a bad bank.
+        The whole bank if it fits; else what answers the query, by words and vectors, or by words alone while
+        there are no vectors, and little where it seems that nothing does. Who asks for the bank itself gets its
+        core files first. Each is the text on disk now. A workspace without a bank, outside `workspace_roots` or
+        unreadable gives an empty retrieval with a note: this never raises for a bad bank.
 
         Args:
             workspace: Absolute path of the project's folder.
@@ -119,29 +122,44 @@ class MemoryService:
         prefer_whole: bool | None = None,
     ) -> Retrieval:
         """`recall` for callers without an event loop; reads files and may embed the query."""
-        opened = self._banks.open(workspace)
+        opened = self._opened(workspace)
         if isinstance(opened, str):
             return Retrieval(note=opened)
-        corpus, index = opened
-        if index is not None and not index.covers(corpus):
-            self._builder.schedule(index, corpus)
-        if not corpus.content_ids:
-            return Retrieval(note="The memory bank is empty.")
-        if self._prefer_whole if prefer_whole is None else prefer_whole:
-            limit = min(budget_tokens, self._whole_bank_tokens)
-            if (whole := whole_bank(corpus, limit, self._count_tokens)) is not None:
-                return Retrieval(whole, whole=True)
-        reason = self._why_no_vectors(corpus, index, query)
-        if index is None or reason is not None:
-            return self._in_reading_order(corpus, budget_tokens, reason)
-        try:
-            return self._by_rank(corpus, index, self._vector(query, query_vector), budget_tokens)
-        except MemoryUnavailable as exc:
-            return self._in_reading_order(corpus, budget_tokens, exc.message)
+        return self._recaller.recall(opened, query, budget_tokens, query_vector=query_vector, prefer_whole=prefer_whole)
+
+    async def search(self, workspace: Path, query: str, k: int, *, budget_tokens: int = SEARCH_TOKENS) -> Retrieval:
+        """At most `k` passages that answer `query` best, each as a whole; no bank gives none, with a note."""
+        return await asyncio.to_thread(self.search_blocking, workspace, query, k, budget_tokens=budget_tokens)
+
+    def search_blocking(self, workspace: Path, query: str, k: int, *, budget_tokens: int = SEARCH_TOKENS) -> Retrieval:
+        """`search` for callers without an event loop."""
+        opened = self._opened(workspace)
+        if isinstance(opened, str):
+            return Retrieval(note=opened)
+        return self._recaller.search(opened, query, k, budget_tokens)
 
     async def status(self, workspace: Path) -> BankStatus:
         """What is known of the workspace's bank; also starts to index it if that is due."""
-        return await asyncio.to_thread(self._status, workspace)
+        return await asyncio.to_thread(self.status_blocking, workspace)
+
+    async def report(self, workspace: Path) -> BankReport:
+        """`status` with each file, the paths it mentions in vain, and whether the bank is stale."""
+        return await asyncio.to_thread(self._report, workspace)
+
+    async def refresh(self, workspace: Path) -> BankStatus:
+        """Forget what is kept of the workspace's bank, look afresh and start to index it; waits for no index."""
+        await asyncio.to_thread(self._banks.forget, workspace, self._builder.is_busy_with)
+        self._reporter.forget()
+        return await self.status(workspace)
+
+    async def refusal(self, workspace: Path) -> str | None:
+        """One sentence on why the workspace may not be read; None if it may or is not there."""
+        return await asyncio.to_thread(self._banks.refusal, workspace)
+
+    @property
+    def folders(self) -> tuple[str, ...]:
+        """Where a bank may lie, in order of preference."""
+        return self._banks.folders
 
     def indexes(self) -> tuple[IndexStatus, ...]:
         """The banks that requests have used, with their vectors."""
@@ -153,49 +171,33 @@ class MemoryService:
 
     async def aclose(self) -> None:
         """Stop building and wait for the batch at hand; nothing is indexed any more after that."""
-        await asyncio.to_thread(self._builder.close, CLOSE_TIMEOUT_S)
+        await asyncio.to_thread(self.close)
 
-    def _why_no_vectors(self, corpus: Corpus, index: BankIndex | None, query: str) -> str | None:
-        """One sentence, or None if the bank can be ranked."""
-        if index is None or self._embedder is None:
-            return "Vectors are switched off."
-        status = self._embedder.status()
-        if status.state == "failed":
-            return status.detail or "The embedder failed to load."
-        if not self._embedder.is_ready:
-            return "The embedder is still loading."
-        if not query.strip():
-            return "There is no question to rank by."
-        if len(index.content_ids & corpus.content_ids) * 2 < len(corpus.content_ids):
-            return index.problem or "The memory bank is still being indexed."
-        return None
+    def close(self) -> None:
+        """`aclose` for callers without an event loop."""
+        self._builder.close(CLOSE_TIMEOUT_S)
+        self._banks.close()
 
-    def _vector(self, query: str, query_vector: Sequence[float] | None) -> Vectors:
-        if query_vector is None and self._embedder is not None:
-            query_vector = self._embedder.embed_query(query[:QUERY_CHARS])
-        return np.asarray(query_vector, dtype=np.float32)
-
-    def _by_rank(self, corpus: Corpus, index: BankIndex, vector: Vectors, budget_tokens: int) -> Retrieval:
-        known = index.content_ids
-        fresh = corpus.content_ids - known
-        hits = index.search(vector, self._candidates + len(known - corpus.content_ids))
-        passages = ranked(corpus, hits, fresh, budget_tokens, self._count_tokens)
-        note = f"{len(fresh)} changed passages are not ranked yet; some stand at the end." if fresh else None
-        return Retrieval(passages, used_vectors=True, note=note)
-
-    def _in_reading_order(self, corpus: Corpus, budget_tokens: int, reason: str | None) -> Retrieval:
-        passages = fill(corpus.chunks, budget_tokens, self._count_tokens)
-        return Retrieval(passages, note=f"{reason or ''} The core files come first, as far as they fit.".strip())
-
-    def _status(self, workspace: Path) -> BankStatus:
-        embedder = self._embedder.status().state if self._embedder is not None else "not loaded"
+    def _opened(self, workspace: Path) -> OpenedBank | str:
+        """The bank, whose index is brought up to date in the background where that is due."""
         opened = self._banks.open(workspace)
+        if not isinstance(opened, str) and opened.index is not None and not opened.index.covers(opened.corpus):
+            self._builder.schedule(opened.index, opened.corpus, opened.keep)
+        return opened
+
+    def _report(self, workspace: Path) -> BankReport:
+        opened = self._banks.open(workspace)
+        status = self.status_blocking(workspace)
+        return BankReport(status) if isinstance(opened, str) else self._reporter.report(status, opened.corpus)
+
+    def status_blocking(self, workspace: Path) -> BankStatus:
+        """`status` for callers without an event loop."""
+        embedder = self._embedder.status().state if self._embedder is not None else "not loaded"
+        opened = self._opened(workspace)
         if isinstance(opened, str):
             return BankStatus(workspace, embedder=embedder, note=opened)
-        corpus, index = opened
+        corpus, index = opened.corpus, opened.index
         covered = index is not None and index.covers(corpus)
-        if index is not None and not covered:
-            self._builder.schedule(index, corpus)
         return BankStatus(
             workspace=workspace,
             root=corpus.bank.root,
@@ -207,4 +209,5 @@ class MemoryService:
             embedder=embedder,
             left_out=corpus.bank.left_out,
             note=index.problem if index is not None else None,
+            redacted=corpus.redacted,
         )

@@ -35,24 +35,3 @@ def fill(passages: Iterable[Passage], budget_tokens: int, count_tokens: TokenCou
             taken.append(replace(passage, tokens=tokens))
             left -= tokens
     return tuple(taken)
-
-
-def ranked(
-    corpus: Corpus,
-    hits: Iterable[tuple[str, float]],
-    unranked: Iterable[str],
-    budget_tokens: int,
-    count_tokens: TokenCounter,
-) -> tuple[Passage, ...]:
-    """The best passages by `hits` of `(content id, score)`, archived ones after all live ones.
-
-    `unranked` are chunks too new to have a vector: somebody works on them, so up to a third of the budget is
-    theirs, at the end. Hits whose chunk is no longer in the bank are dropped.
-    """
-    by_id = corpus.by_content_id()
-    wanted = frozenset(unranked)
-    fresh = fill((chunk for chunk in corpus.chunks if chunk.content_id in wanted), budget_tokens // 3, count_tokens)
-    best = [replace(by_id[key], score=score) for key, score in hits if key in by_id]
-    best.sort(key=lambda passage: passage.archived)
-    left = budget_tokens - sum(passage.tokens or 0 for passage in fresh)
-    return fill(best, left, count_tokens) + fresh

@@ -20,8 +20,9 @@ EmbedderState = Literal["not loaded", "loading", "ready", "failed"]
 class BankFile:
     """One readable file of a bank.
 
-    `path` is absolute and free of links, `name` is posix and relative to the workspace. Two equal values mean
-    that the file was not touched in between, as far as `stat` can tell.
+    `path` is absolute and free of links. `name` is posix and relative to the workspace, so it begins with `../`
+    where the bank lies in a folder above: a client that opens it gets this very file. Two equal values mean that
+    the file was not touched in between, as far as `stat` can tell.
     """
 
     path: Path
@@ -53,7 +54,7 @@ class MemoryBank:
 class Passage:
     """A run of whole lines of one file (or a part of one over-long line), with where it comes from.
 
-    `file` is posix and relative to the workspace, `heading` a breadcrumb like `Progress > Known issues`
+    `file` is the name of its `BankFile`, `heading` a breadcrumb like `Progress > Known issues`
     (empty for a whole file and for text above the first heading), lines count from 1 and include both ends.
     `tokens` counts `rendered`; `score` is the cosine similarity to the query where one was measured.
     `content_id` is the same for the same heading and text, wherever they stand.
@@ -74,6 +75,11 @@ class Passage:
     def source(self) -> str:
         """Where the text stands, e.g. `memory-bank/progress.md#Progress > Known issues`."""
         return f"{self.file}#{self.heading}" if self.heading else self.file
+
+    @property
+    def embedded(self) -> str:
+        """What is embedded: the breadcrumb gives the text the context its lines alone lack."""
+        return f"{self.heading}\n{self.text}" if self.heading else self.text
 
     @property
     def rendered(self) -> str:
@@ -114,7 +120,10 @@ class EmbedderStatus:
 
 @dataclass(frozen=True, slots=True)
 class BankStatus:
-    """One workspace's memory for health pages and the terminal; `root` is None where no bank was found."""
+    """One workspace's memory for health pages and the terminal; `root` is None where no bank was found.
+
+    `redacted` counts the keys and passwords that were replaced before the text was used.
+    """
 
     workspace: Path
     root: Path | None = None
@@ -126,6 +135,7 @@ class BankStatus:
     embedder: EmbedderState = "not loaded"
     left_out: tuple[str, ...] = ()
     note: str | None = None
+    redacted: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +160,7 @@ class Embedder(Protocol):
 
     @property
     def dimension(self) -> int:
-        """Length of each vector."""
+        """Length of each vector; may block to find out, and raises `MemoryUnavailable` if it cannot."""
         ...
 
     @property

@@ -23,6 +23,7 @@ OUR_VARIABLES = (
     "LOG_LEVEL",
     "VECTOR_STORE_PATH",
     "MODEL_CACHE_DIR",
+    "QDRANT_API_KEY",
     "ROUTER_CONFIG_DIR",
 )
 RESERVED_DOMAINS = (".invalid", ".test", ".example")

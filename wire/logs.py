@@ -12,6 +12,8 @@ from config.schema import LoggingSettings
 _QUIET = (
     "httpx",
     "httpcore",
+    "bm25s",
+    "chromadb",
     "uvicorn.access",
     "sentence_transformers",
     "transformers",

@@ -11,8 +11,8 @@ from backends.service import ModelService
 from config.schema import Settings
 from graphs.deps import Deps
 from graphs.router import RouterGraph
-from retrievers.embeddings import LocalEmbedder
 from retrievers.memory import MemoryService
+from retrievers.types import Embedder
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class RouterService:
     deps: Deps
     models: ModelService
     memory: MemoryService
-    embedder: LocalEmbedder
+    embedder: Embedder
     version: str
     sessions_note: str | None = None
     started: float = field(default_factory=time.monotonic)

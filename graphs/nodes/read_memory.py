@@ -13,6 +13,7 @@ from chains.counting import count_text
 from chains.ledger import MIN_ANSWER_TOKENS, Ledger
 from graphs.deps import Deps
 from graphs.state import MemoryUpdate, RouterState
+from retrievers.asked import asks_for_bank
 from retrievers.types import Retrieval
 
 MIN_BUDGET_TOKENS = 64
@@ -77,7 +78,8 @@ async def _recall(state: RouterState, deps: Deps, ledger: Ledger) -> _Recalled:
     workspace = turn.workspace or settings.default_workspace
     if not settings.enabled or workspace is None:
         return _Recalled()
-    budget = min(settings.budget_tokens, int(ledger.window * settings.window_share), ledger.room) - FENCE_TOKENS
+    most = settings.whole_bank_tokens if asks_for_bank(turn.person_text) else settings.budget_tokens
+    budget = min(most, int(ledger.window * settings.window_share), ledger.room) - FENCE_TOKENS
     if budget < MIN_BUDGET_TOKENS:
         return _Recalled(note="The window has no room for memory.")
     retrieval = await deps.memory.recall(workspace, turn.person_text, budget)

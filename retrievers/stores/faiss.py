@@ -10,25 +10,21 @@ one. The text of passages is not stored: it is read from the bank, where it cann
 from __future__ import annotations
 
 import hashlib
-import json
-import os
-import tempfile
 import threading
-import time
 import uuid
 from collections.abc import Collection, Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from config.errors import IndexMismatch
+from retrievers.stores.manifest import identity, read_manifest, unnamed, write_atomically, write_manifest
+from retrievers.stores.shapes import as_cosine, check_query, rows_by_id
 from retrievers.types import Vectors
 
 FORMAT = 1
-MANIFEST = "manifest.json"
-# Another service on this folder may be between writing its vectors and its manifest.
-KEEP_OLD_VECTORS_S = 60.0
 
 
 class FaissStore:
@@ -45,7 +41,7 @@ class FaissStore:
 
         self._faiss: Any = faiss
         self._folder = folder
-        self._embedder_name = embedder_name
+        self._identity = identity(FORMAT, embedder_name, dimension)
         self._dimension = dimension
         self._lock = threading.Lock()
         self._index = self._empty()
@@ -55,12 +51,9 @@ class FaissStore:
         """Read what is on disk; nothing there is an empty store. Raises `IndexMismatch` if damaged or
         foreign.
         """
-        try:
-            manifest = json.loads((self._folder / MANIFEST).read_bytes())
-        except FileNotFoundError:
+        manifest = read_manifest(self._folder, self._identity)
+        if manifest is None:
             return
-        except (OSError, ValueError):
-            raise IndexMismatch("The index's manifest is damaged; the index will be rebuilt.") from None
         index, ids = self._read(manifest)
         with self._lock:
             self._index, self._ids = index, ids
@@ -72,17 +65,12 @@ class FaissStore:
             ids = list(self._ids.values())
         self._folder.mkdir(parents=True, exist_ok=True)
         vectors_name = f"vectors-{uuid.uuid4().hex}.faiss"
-        _write_atomically(self._folder / vectors_name, data)
-        manifest = {
-            "format": FORMAT,
-            "embedder": self._embedder_name,
-            "dimension": self._dimension,
-            "vectors": vectors_name,
-            "sha256": hashlib.sha256(data).hexdigest(),
-            "ids": ids,
-        }
-        _write_atomically(self._folder / MANIFEST, json.dumps(manifest).encode())
-        self._remove_old(vectors_name)
+        write_atomically(self._folder / vectors_name, data)
+        described = {"vectors": vectors_name, "sha256": hashlib.sha256(data).hexdigest(), "ids": ids}
+        write_manifest(self._folder, self._identity | described)
+        for path in unnamed(self._folder, ("vectors-*.faiss", ".writing-*"), vectors_name):
+            with suppress(OSError):
+                path.unlink()
 
     def ids(self) -> frozenset[str]:
         """The content ids that have a vector."""
@@ -93,9 +81,7 @@ class FaissStore:
         """Add or replace; `vectors` is `(len(ids), dimension)` float32. Raises `IndexMismatch` on another
         shape.
         """
-        if vectors.shape != (len(ids), self._dimension):
-            raise IndexMismatch(f"Vectors of shape {vectors.shape} do not fit {len(ids)} ids x {self._dimension}.")
-        rows = {_number(content_id): row for row, content_id in enumerate(ids)}
+        rows = {_number(content_id): row for content_id, row in rows_by_id(ids, vectors, self._dimension).items()}
         numbers = np.fromiter(rows, dtype=np.int64, count=len(rows))
         with self._lock:
             self._drop(rows)
@@ -109,17 +95,16 @@ class FaissStore:
 
     def search(self, vector: Vectors, k: int) -> list[tuple[str, float]]:
         """At most `k` `(id, cosine similarity)`, best first; `vector` is `(dimension,)`, normalised."""
-        if vector.shape != (self._dimension,):
-            raise IndexMismatch(
-                f"A query of shape {vector.shape} does not fit an index of dimension {self._dimension}."
-            )
+        check_query(vector, self._dimension)
         with self._lock:
             k = min(k, len(self._ids))
             if k <= 0:
                 return []
+            # More threads than one wait for each other longer than a bank's search takes.
+            self._faiss.omp_set_num_threads(1)
             scores, numbers = self._index.search(np.ascontiguousarray(vector[None], dtype=np.float32), k)
             found = zip(numbers[0].tolist(), scores[0].tolist(), strict=True)
-            return [(self._ids[number], score) for number, score in found if number in self._ids]
+            return [(self._ids[number], as_cosine(score)) for number, score in found if number in self._ids]
 
     def _empty(self) -> Any:
         return self._faiss.IndexIDMap2(self._faiss.IndexFlatIP(self._dimension))
@@ -129,10 +114,7 @@ class FaissStore:
         if known:
             self._index.remove_ids(np.array(known, dtype=np.int64))
 
-    def _read(self, manifest: Any) -> tuple[Any, dict[int, str]]:
-        expected = {"format": FORMAT, "embedder": self._embedder_name, "dimension": self._dimension}
-        if not isinstance(manifest, dict) or any(manifest.get(key) != value for key, value in expected.items()):
-            raise IndexMismatch("The index was written by another embedder or version; it will be rebuilt.")
+    def _read(self, manifest: dict[str, Any]) -> tuple[Any, dict[int, str]]:
         damaged = IndexMismatch("The index's vectors are damaged; the index will be rebuilt.")
         try:
             # A name, not a path: the manifest may not send us elsewhere.
@@ -152,30 +134,7 @@ class FaissStore:
             raise damaged
         return index, ids
 
-    def _remove_old(self, current: str) -> None:
-        oldest = time.time() - KEEP_OLD_VECTORS_S
-        for pattern in ("vectors-*.faiss", ".writing-*"):
-            for path in self._folder.glob(pattern):
-                try:
-                    if path.name != current and path.stat().st_mtime < oldest:
-                        path.unlink()
-                except OSError:
-                    continue
-
 
 def _number(content_id: str) -> int:
     digest = hashlib.blake2b(content_id.encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") >> 1
-
-
-def _write_atomically(path: Path, data: bytes) -> None:
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".writing-")
-    try:
-        with os.fdopen(descriptor, "wb") as handle:
-            handle.write(data)
-            handle.flush()
-            os.fsync(handle.fileno())
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from retrievers.bank import BankLimits, find_bank
+from retrievers.bank import find_bank
 from retrievers.layouts import DEFAULT_FOLDERS
+from retrievers.listing import BankLimits
 from tests.retrievers.memory_support import two_core_files, write_bank
 
 
@@ -53,6 +54,19 @@ def test_reading_order_with_extra_files_and_archives_last(tmp_path: Path) -> Non
     ]
 
 
+@pytest.mark.parametrize(
+    "folder", ["archive", "Archives", "ARCHIVED", ".archive", ".backups", "Backup", "backup-2024", "backup_old/x"]
+)
+def test_archives_are_known_by_their_folder_anywhere_in_the_bank(tmp_path: Path, folder: str) -> None:
+    files = {f"{folder}/tasks.md": "a", f"features/{folder}/old.md": "b", "features/backlog.md": "c", "old/x.md": "d"}
+    write_bank(tmp_path / "archive" / "memory-bank", {**two_core_files(), **files})
+    bank = find_bank(tmp_path / "archive")
+    assert bank is not None
+    archived = {file.name.removeprefix("memory-bank/") for file in bank.files if file.archived}
+    assert archived == {f"{folder}/tasks.md", f"features/{folder}/old.md"}
+    assert [file.archived for file in bank.files] == sorted(file.archived for file in bank.files)
+
+
 @pytest.mark.parametrize("folder", [".", "docs"])
 def test_a_shared_folder_gives_core_files_only(tmp_path: Path, folder: str) -> None:
     write_bank(tmp_path / folder, {**two_core_files(), "readme.md": "x", "guide/tasks.md": "x"})
@@ -60,8 +74,38 @@ def test_a_shared_folder_gives_core_files_only(tmp_path: Path, folder: str) -> N
 
 
 def test_only_text_files_belong(tmp_path: Path) -> None:
-    write_bank(tmp_path / "memory-bank", {**two_core_files(), "a.png": "x", "b.json": "{}", ".env": "K=1"})
+    others = {"a.png": "x", "b.json": "{}", ".env": "K=1", "md": "x", "c.md.bak": "x", "d.md~": "x"}
+    write_bank(tmp_path / "memory-bank", {**two_core_files(), **others})
     assert len(names(tmp_path)) == 2
+
+
+def test_four_endings_and_no_core_name_of_another_make_a_bank(tmp_path: Path) -> None:
+    files = {"brief.MD": "a", "product.mdc": "b", "tech.markdown": "c", "context.txt": "d", "decisionLog.json": "e"}
+    write_bank(tmp_path / ".kilocode" / "rules" / "memory-bank", files)
+    assert [Path(name).name for name in names(tmp_path)] == ["brief.MD", "product.mdc", "tech.markdown", "context.txt"]
+    write_bank(tmp_path / "memory-bank", {"projectbrief.json": "a", "progress.yaml": "b"})
+    assert names(tmp_path)[0].startswith(".kilocode/"), "that one holds no text"
+
+
+def test_core_files_that_link_out_make_no_bank(tmp_path: Path) -> None:
+    elsewhere = write_bank(tmp_path / "elsewhere", two_core_files())
+    bank = tmp_path / "project" / "memory-bank"
+    bank.mkdir(parents=True)
+    for name in two_core_files():
+        (bank / name).symlink_to(elsewhere / name)
+    assert find_bank(tmp_path / "project") is None
+
+
+def test_a_bank_of_very_many_entries_is_listed_in_part(tmp_path: Path) -> None:
+    bank = write_bank(tmp_path / "memory-bank", {**two_core_files(), **{f"a/{n:02}.md": "x" for n in range(20)}})
+    write_bank(bank, {"b/01.md": "x"})
+    found = find_bank(tmp_path, limits=BankLimits(max_entries=12))
+    assert found is not None
+    assert len(found.files) < 12
+    assert [line for line in found.left_out if "too many entries" in line] == [
+        "memory-bank/a/: too many entries",
+        "memory-bank/b/ and what follows: too many entries",
+    ]
 
 
 def test_links_that_leave_the_bank_are_refused(tmp_path: Path) -> None:

@@ -6,7 +6,9 @@ from pathlib import Path
 from retrievers.bank import find_bank
 from retrievers.corpus import Corpus, CorpusReader
 from retrievers.index import BankIndex
-from retrievers.stores.faiss import MANIFEST, FaissStore
+from retrievers.roles import ROLES
+from retrievers.stores.faiss import FaissStore
+from retrievers.stores.manifest import MANIFEST
 from tests.retrievers.memory_support import WordEmbedder, words, write_bank
 
 FILES = {
@@ -45,6 +47,7 @@ def test_an_unchanged_bank_is_not_embedded_again(tmp_path: Path) -> None:
     corpus = at.corpus()
     assert not at.index.covers(corpus)
     assert at.build() == len(corpus.chunks)
+    assert set(ROLES.values()) < set(at.embedder.embedded)
     assert at.index.covers(corpus)
     assert at.corpus() is corpus
     assert at.build() == 0

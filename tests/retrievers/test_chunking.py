@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -79,6 +80,13 @@ def test_an_unclosed_fence_does_not_swallow_later_headings() -> None:
     # Closed only by the fence of a later section, with and without a name.
     assert headings("# A\n```\ncode\n\n## B\nbody\n```\nmore\n```\n\n## C\nbody\n") == ["A", "A > B", "A > C"]
     assert headings("# A\n```sh\nx\n# B\n```sh\ny\n```\n# C\nbody\n") == ["A", "B", "C"]
+
+
+@pytest.mark.timeout(30)
+def test_many_markdown_fences_that_nobody_closed_take_no_longer_than_others() -> None:
+    """Each used to be searched to the end of the file for its closing mark."""
+    assert chunk_markdown("```md\n" * 60_000)
+    assert headings("~~~md\n# A\nbody\n```md\n# B\nbody\n```\n# C\nbody\n") == ["", "A", "C"]
 
 
 def test_small_siblings_are_merged_under_their_parent() -> None:

@@ -10,12 +10,15 @@ from tests.support.ollama_replies import JsonObject
 
 
 class Journal:
-    """`chats` are bodies of `/api/chat` with messages, `preloads` without; indices are into `chats`."""
+    """`chats` are bodies of `/api/chat` with messages, `preloads` without, `embeds` those of `/api/embed`; indices are
+    into `chats`.
+    """
 
     def __init__(self) -> None:
         self.requests: list[Request] = []
         self.chats: list[JsonObject] = []
         self.preloads: list[JsonObject] = []
+        self.embeds: list[JsonObject] = []
         self.disconnects: list[int] = []
         self.finished: list[int] = []
         self._changed = asyncio.Event()

@@ -23,6 +23,7 @@ from types import TracebackType
 from typing import Self
 
 from tests.support.ollama_catalogue import REFERENCE_MODELS, Model, Residency, with_tag
+from tests.support.ollama_embedding import play_embed
 from tests.support.ollama_http import Connection, Request
 from tests.support.ollama_journal import Journal
 from tests.support.ollama_management import load, manage, preload, refusal
@@ -47,6 +48,7 @@ class ScriptedOllama(Journal):
         self._server: asyncio.Server | None = None
         self._queues: dict[str | None, deque[Script]] = defaultdict(deque)
         self._defaults: dict[str | None, Script] = {}
+        self._embed_replies: deque[Reply] = deque()
         self._connections: dict[Connection, asyncio.Task[None]] = {}
         self._resets = 0
         self._gates = Gates(self.notify)
@@ -60,6 +62,10 @@ class ScriptedOllama(Journal):
 
     def default(self, reply: Script, *, model: str | None = None) -> None:
         self._defaults[model and with_tag(model)] = reply
+
+    def script_embed(self, *replies: Reply) -> None:
+        """Queue whole replies, or resets, to the next `/api/embed`; without any it is answered with vectors."""
+        self._embed_replies.extend(replies)
 
     def release(self) -> None:
         """Open every gate where a reply is held now; where none is, the next one to be reached."""
@@ -168,6 +174,10 @@ class ScriptedOllama(Journal):
         """Answer one request; False when the connection must not be used again."""
         if (request.method, request.path) == ("POST", "/api/chat"):
             return await self._chat(connection, request.body)
+        if (request.method, request.path) == ("POST", "/api/embed"):
+            self.embeds.append(request.body)
+            reply = self._embed_replies.popleft() if self._embed_replies else Reply()
+            return await play_embed(connection, request.body, self.models, reply, self._gates)
         await connection.send_whole(manage(request, self.models, self.residency), with_body=request.method != "HEAD")
         return True
 

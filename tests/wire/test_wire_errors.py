@@ -22,7 +22,7 @@ def test_every_error_has_a_row(kind: type[errors.RouterError]) -> None:
     row = error_row(kind("What to do."))
     assert 400 <= row.status < 600
     assert row.type in {"invalid_request_error", "rate_limit_error", "server_error"}
-    assert (row.type == "invalid_request_error") == (row.status in {400, 404, 413})
+    assert (row.type == "invalid_request_error") == (row.status in {400, 403, 404, 413})
     answer = error_response(kind("What to do."))
     body = orjson.loads(answer.body)
     assert answer.status_code == row.status
@@ -36,7 +36,13 @@ def test_there_is_no_row_for_an_error_that_is_gone() -> None:
 def test_what_may_help_to_try_again_is_retried_by_clients() -> None:
     for kind in (errors.BackendUnavailable, errors.ModelBusy, errors.ModelTimeout, errors.UpstreamBroken):
         assert error_row(kind("x")).status in RETRIED_BY_CLINE
-    for refused in (errors.BadRequest, errors.ContextTooLong, errors.ModelMissing, errors.ModelRefused):
+    for refused in (
+        errors.BadRequest,
+        errors.ContextTooLong,
+        errors.Forbidden,
+        errors.ModelMissing,
+        errors.ModelRefused,
+    ):
         assert error_row(refused("x")).status not in RETRIED_BY_CLINE
 
 

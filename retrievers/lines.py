@@ -1,0 +1,82 @@
+"""A passage's lines in groups of about a sentence or two: small enough that one fact is not averaged away."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from retrievers.chunking import SEPARATOR, estimate_tokens
+from retrievers.types import Passage
+
+GROUP_TOKENS = 40
+# A line longer than that is prose, and is taken sentence by sentence.
+LONG_LINE_TOKENS = 60
+GAP = "…"
+
+_SENTENCE_END = re.compile(r"(?<=[.!?;])\s+|(?<=[。！？；])")
+
+
+@dataclass(frozen=True, slots=True)
+class LineGroup:
+    """Neighbouring lines of a passage, blank ones left out, or sentences of one long line; lines count from 1 in the
+    file.
+    """
+
+    text: str
+    first_line: int
+    last_line: int
+
+
+def line_groups(passage: Passage) -> list[LineGroup]:
+    """All of the passage that is not blank, in order."""
+    return list(_grouped(_units(passage)))
+
+
+def group_texts(passage: Passage) -> list[str]:
+    """What is embedded: each group of lines below the passage's last heading."""
+    heading = passage.heading.rpartition(SEPARATOR)[2]
+    return [f"{heading}\n{group.text}" if heading else group.text for group in line_groups(passage)]
+
+
+def excerpt(passage: Passage, groups: Sequence[LineGroup], wanted: Iterable[int]) -> Passage:
+    """The passage with only the `wanted` ones of its groups; `…` stands for what is left out between them."""
+    kept = sorted(wanted)
+    if len(kept) == len(groups):
+        return passage
+    parts: list[str] = []
+    for at, number in enumerate(kept):
+        if at and number != kept[at - 1] + 1:
+            parts.append(GAP)
+        parts.append(groups[number].text)
+    first, last = groups[kept[0]].first_line, groups[kept[-1]].last_line
+    return replace(passage, text="\n".join(parts) + "\n", start_line=first, end_line=last)
+
+
+def _grouped(units: Iterator[LineGroup]) -> Iterator[LineGroup]:
+    group: list[LineGroup] = []
+    tokens = 0
+    for unit in units:
+        more = estimate_tokens(unit.text)
+        if group and tokens + more > GROUP_TOKENS:
+            yield _joined(group)
+            group, tokens = [], 0
+        group.append(unit)
+        tokens += more
+    if group:
+        yield _joined(group)
+
+
+def _joined(units: list[LineGroup]) -> LineGroup:
+    text = "\n".join(unit.text for unit in units)
+    return LineGroup(text, units[0].first_line, units[-1].last_line)
+
+
+def _units(passage: Passage) -> Iterator[LineGroup]:
+    for number, line in enumerate(passage.text.split("\n"), passage.start_line):
+        if not line.strip():
+            continue
+        if estimate_tokens(line) <= LONG_LINE_TOKENS:
+            yield LineGroup(line, number, number)
+            continue
+        yield from (LineGroup(part, number, number) for part in _SENTENCE_END.split(line) if part.strip())

@@ -1,0 +1,71 @@
+"""What of the ranked passages goes into a token budget: the nearest lines first, then what stands around them.
+
+Tokens cost seconds on a local model. Lines packed tightly hold in 400 tokens nearly as often the answer as whole
+passages in 1,000 (`docs/memory.md`). Nothing here ever returns more tokens than it was given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from retrievers.lines import excerpt
+from retrievers.ranking import Candidate, Ranking
+from retrievers.selection import fill
+from retrievers.types import Passage, TokenCounter
+
+NEAR_TOKENS = 1_000
+DOUBTFUL_TOKENS = 300
+# The evidence below which a bank hardly ever answers, and from which on it mostly does.
+DOUBTFUL = 0.4
+LIKELY = 0.6
+
+
+def tokens_worth(evidence: float, most_tokens: int) -> int:
+    """How much of the bank a question is worth: all of `most_tokens` where an answer is likely, and little where it is
+    not, so that noise does not fill the window.
+    """
+    share = min(1.0, max(0.0, (evidence - DOUBTFUL) / (LIKELY - DOUBTFUL)))
+    return min(most_tokens, round(DOUBTFUL_TOKENS + share * max(0, most_tokens - DOUBTFUL_TOKENS)))
+
+
+def pack(ranking: Ranking, budget_tokens: int, count_tokens: TokenCounter) -> tuple[Passage, ...]:
+    """Excerpts with the nearest lines, best first, then the rest of the same passages, each with its `tokens`."""
+    chosen = _nearest(ranking.candidates, min(budget_tokens, NEAR_TOKENS), count_tokens)
+    near = [_part(ranking.candidates[number], groups) for number, groups in chosen.items()]
+    return fill([*near, *_rest(ranking.candidates, chosen)], budget_tokens, count_tokens)
+
+
+def _nearest(candidates: tuple[Candidate, ...], budget_tokens: int, count_tokens: TokenCounter) -> dict[int, set[int]]:
+    """The groups that fit, by the number of their candidate; candidates in the order of their best group."""
+    order = sorted(
+        (
+            (score, number, group)
+            for number, found in enumerate(candidates)
+            for group, score in enumerate(found.group_scores)
+        ),
+        key=lambda place: (-place[0], place[1], place[2]),
+    )
+    chosen: dict[int, set[int]] = {}
+    left = budget_tokens
+    for _, number, group in order:
+        candidate = candidates[number]
+        tokens = count_tokens(candidate.groups[group].text)
+        if number not in chosen:
+            tokens += count_tokens(f"{candidate.passage.source}\n")
+        if tokens <= left:
+            chosen.setdefault(number, set()).add(group)
+            left -= tokens
+        elif chosen:
+            break
+    return chosen
+
+
+def _rest(candidates: tuple[Candidate, ...], chosen: dict[int, set[int]]) -> Iterable[Passage]:
+    for number, candidate in enumerate(candidates):
+        left_out = set(range(len(candidate.groups))) - chosen.get(number, set())
+        if left_out:
+            yield _part(candidate, left_out)
+
+
+def _part(candidate: Candidate, groups: set[int]) -> Passage:
+    return excerpt(candidate.passage, candidate.groups, groups)

@@ -1,0 +1,152 @@
+"""Which passages answer a question: words, vectors of passages and of their lines, and what a file is for.
+
+The weights were fitted and the shape was chosen on questions about twenty public memory banks, and hold where the
+weights are varied by a third; `docs/memory.md` has the figures.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retrievers.corpus import Corpus
+from retrievers.lines import LineGroup
+from retrievers.roles import role_id, role_of
+from retrievers.types import Passage, Vectors
+from retrievers.words import WordEvidence
+
+CANDIDATES_BY_WORDS = 30
+KEPT = 24
+
+OF_PASSAGE = 0.7
+OF_NEAREST_LINES = 1.0
+OF_WORDS = 0.2
+OF_COVERAGE = 0.5
+OF_ROLE = 0.3
+OF_ITS_PASSAGE = 0.4
+# An archived passage never comes first where there is a live one, nor an older one before a newer that says the same.
+ARCHIVED = 0.6
+NEWEST = 0.05
+# Where vectors are missing, words have to tell alone how likely an answer is.
+WORDS_ALONE = 0.15
+
+_DATE = re.compile(r"\b20\d\d-[01]\d-[0-3]\d\b")
+_DATED_CHARS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class VectorEvidence:
+    """What the vectors say: the cosine similarity to the question of the nearest passages, by content id, of the line
+    groups of all passages considered, and of the roles of files, by role id.
+    """
+
+    passages: Mapping[str, float]
+    lines: Mapping[str, Vectors]
+    roles: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A passage with its score, which orders passages of one question only, and that of each group of its lines."""
+
+    passage: Passage
+    score: float
+    groups: tuple[LineGroup, ...]
+    group_scores: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """Candidates, best first. `evidence` tells how likely the bank answers at all: below 0.4 hardly, from 0.6 on
+    it seems so.
+    """
+
+    candidates: tuple[Candidate, ...] = ()
+    evidence: float = 0.0
+
+
+def considered(corpus: Corpus, words: WordEvidence, nearest: Mapping[str, float]) -> dict[str, int]:
+    """The places in `corpus.chunks` of the passages worth a closer look, by content id, one for each content."""
+    many = len(words.scores) > CANDIDATES_BY_WORDS
+    by_words = (
+        np.argpartition(-words.scores, CANDIDATES_BY_WORDS)[:CANDIDATES_BY_WORDS] if many else range(len(corpus.chunks))
+    )
+    ids = {corpus.chunks[place].content_id for place in by_words if words.scores[place] > 0}
+    return {key: corpus.places[key] for key in (*nearest, *sorted(ids)) if key in corpus.places}
+
+
+def rank(corpus: Corpus, words: WordEvidence, places: Mapping[str, int], vectors: VectorEvidence | None) -> Ranking:
+    """The best of the passages at `places`; by words alone where there are no vectors."""
+    if not places:
+        return Ranking()
+    passages = [corpus.chunks[place] for place in places.values()]
+    at = np.fromiter(places.values(), dtype=np.int64, count=len(places))
+    coverage = words.coverage[at]
+    scores = words.scores[at] / max(float(words.scores.max()), 1e-9)
+    if vectors is None:
+        scores = scores + OF_COVERAGE * coverage
+        evidence = WORDS_ALONE + float(coverage.max())
+    else:
+        nearest = _nearest_lines(passages, vectors)
+        scores = OF_WORDS * scores + OF_COVERAGE * coverage + OF_NEAREST_LINES * nearest
+        scores += OF_PASSAGE * _similarities(passages, vectors) + OF_ROLE * _roles(passages, vectors)
+        evidence = float(nearest.max()) + OF_COVERAGE * float(coverage.max())
+    scores += NEWEST * _recency(passages)
+    scores = _archived_below(scores, np.array([passage.archived for passage in passages]))
+    best = np.argsort(-scores, kind="stable")[:KEPT]
+    found = tuple(_candidate(corpus, passages[place], float(scores[place]), words, vectors) for place in best)
+    return Ranking(found, evidence)
+
+
+def _archived_below(scores: Vectors, archived: NDArray[np.bool_]) -> Vectors:
+    if archived.all():
+        return scores
+    best_live = float(scores[~archived].max())
+    return np.where(archived, np.minimum(scores - ARCHIVED, best_live - NEWEST), scores)
+
+
+def _similarities(passages: Sequence[Passage], vectors: VectorEvidence) -> Vectors:
+    """What the store did not return is at most as near as the last it did."""
+    last = min(vectors.passages.values(), default=0.0)
+    return np.array([vectors.passages.get(passage.content_id, last) for passage in passages], dtype=np.float32)
+
+
+def _nearest_lines(passages: Sequence[Passage], vectors: VectorEvidence) -> Vectors:
+    """The nearest group of each passage's lines; of one too new to have vectors, what is usual among the others."""
+    known = {key: float(found.max()) for key, found in vectors.lines.items() if found.size}
+    usual = float(np.median(list(known.values()))) if known else 0.0
+    return np.array([known.get(passage.content_id, usual) for passage in passages], dtype=np.float32)
+
+
+def _roles(passages: Sequence[Passage], vectors: VectorEvidence) -> Vectors:
+    found = [vectors.roles.get(role_id(role), 0.0) if (role := role_of(p.file)) else 0.0 for p in passages]
+    return np.array(found, dtype=np.float32)
+
+
+def _recency(passages: Sequence[Passage]) -> Vectors:
+    """0 for the oldest day to 1 for the newest: the day a heading or opening line names, else that of the file."""
+    days = [_day(passage) for passage in passages]
+    order = {day: place for place, day in enumerate(sorted(set(days)))}
+    return np.array([order[day] / max(1, len(order) - 1) for day in days], dtype=np.float32)
+
+
+def _day(passage: Passage) -> str:
+    named = _DATE.findall(f"{passage.heading}\n{passage.text[:_DATED_CHARS]}")
+    return max(named) if named else passage.modified_at.date().isoformat()
+
+
+def _candidate(
+    corpus: Corpus, passage: Passage, score: float, words: WordEvidence, vectors: VectorEvidence | None
+) -> Candidate:
+    groups = corpus.groups_of(passage)
+    shares = np.array([words.share(group.text) for group in groups], dtype=np.float32)
+    similarities = vectors.lines.get(passage.content_id) if vectors is not None else None
+    group_scores = OF_ITS_PASSAGE * score + shares * (1.0 if similarities is None else OF_COVERAGE)
+    if similarities is not None and len(similarities) == len(groups):
+        group_scores = group_scores + similarities
+    similarity = vectors.passages.get(passage.content_id) if vectors is not None else None
+    return Candidate(replace(passage, score=similarity), score, groups, tuple(group_scores.tolist()))

@@ -1,0 +1,60 @@
+"""The terms of a text, for ranking by words: the same rules for every language, with no dictionary.
+
+A word gives itself, the parts of its camelCase, and its first letters, so that `indexing` meets `index` and `Häuser`
+meets `Häusern`. Scripts that put no spaces between words give pairs of neighbouring characters.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from functools import lru_cache
+
+PREFIX_CHARS = 5
+PREFIX_MARK = "~"
+WORDS_KEPT = 65_536
+LONGEST_WORD_CHARS = 64
+
+_WORD = re.compile(r"[^\W_]+")
+_CAMEL = re.compile(r"(?<=[^\W\dA-Z_])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+# Hiragana, katakana, Han, Hangul, Thai, Lao, Khmer, Myanmar.
+_UNSPACED = re.compile(
+    r"([\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff"
+    r"\U00020000-\U0003134f]+)"
+)
+
+
+def terms(text: str) -> list[str]:
+    """Each word's terms in the order of the text; equal words give equal terms."""
+    return [term for word in _WORD.findall(unicodedata.normalize("NFKC", text)) for term in _terms_of(word)]
+
+
+@lru_cache(maxsize=WORDS_KEPT)
+def _terms_of(word: str) -> tuple[str, ...]:
+    return tuple(_analysed(word[:LONGEST_WORD_CHARS]))
+
+
+def _analysed(word: str) -> Iterator[str]:
+    for run in _UNSPACED.split(word):
+        if not run:
+            continue
+        if _UNSPACED.match(run):
+            yield from (run[at : at + 2] for at in range(max(1, len(run) - 1)))
+            continue
+        parts = _CAMEL.split(run)
+        if len(parts) > 1:
+            yield _folded(run)
+        for part in parts:
+            folded = _folded(part)
+            yield folded
+            if len(folded) >= PREFIX_CHARS and folded.isalpha():
+                yield folded[:PREFIX_CHARS] + PREFIX_MARK
+
+
+def _folded(word: str) -> str:
+    """Without case and accents, which people leave out when they ask."""
+    folded = word.casefold()
+    if folded.isascii():
+        return folded
+    return "".join(char for char in unicodedata.normalize("NFKD", folded) if not unicodedata.combining(char))

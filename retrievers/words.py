@@ -1,0 +1,118 @@
+"""Ranking by words: BM25 over the terms of each passage, by the library bm25s."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any
+
+import bm25s
+import numpy as np
+from bm25s.tokenization import Tokenized
+from numpy.typing import NDArray
+
+from retrievers.terms import PREFIX_MARK, terms
+from retrievers.types import Passage
+
+K1 = 1.2
+B = 0.75
+
+Scores = NDArray[np.float32]
+Numbers = NDArray[np.integer[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class WordEvidence:
+    """What the words of a question say of each passage, in their order.
+
+    `scores` are BM25's; `coverage` is the share (0 to 1) of the question's weight in words that a passage holds, rare
+    words weighing more. `weights` are the question's terms, as they stand in a text, with their share of it.
+    """
+
+    scores: Scores
+    coverage: Scores
+    weights: Mapping[str, float]
+
+    def share(self, text: str) -> float:
+        """About the coverage of any text: a term may stand anywhere in it, in longer words too."""
+        folded = text.casefold()
+        return sum(weight for term, weight in self.weights.items() if term in folded)
+
+
+class WordIndex:
+    """BM25 over passages, in their order; immutable. A passage's file name and breadcrumb count as its words."""
+
+    def __init__(
+        self, size: int, vocabulary: Mapping[str, int], starts: Numbers, holders: Numbers, scores: Scores
+    ) -> None:
+        self._size = size
+        self._vocabulary = vocabulary
+        self._starts = starts
+        self._holders = holders
+        self._scores = scores
+
+    @classmethod
+    def of_passages(cls, passages: Sequence[Passage]) -> WordIndex:
+        """Count the words."""
+        vocabulary: dict[str, int] = {}
+        ids = [
+            [vocabulary.setdefault(term, len(vocabulary)) for term in terms(_indexed_text(passage))]
+            for passage in passages
+        ]
+        if not vocabulary:
+            empty = np.zeros(0, dtype=np.int32)
+            return cls(len(ids), {}, empty, empty, np.zeros(0, dtype=np.float32))
+        bm25 = bm25s.BM25(k1=K1, b=B, method="lucene")
+        bm25.index(Tokenized(ids=ids, vocab=vocabulary), show_progress=False)
+        found = bm25.scores
+        return cls(len(ids), vocabulary, found["indptr"], found["indices"], found["data"])
+
+    @classmethod
+    def of_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> WordIndex:
+        """What `arrays` gave. Raises `KeyError` or `ValueError` if it did not."""
+        terms_in_order = arrays["vocabulary"].tobytes().decode("utf-8").split("\n")
+        vocabulary = {term: number for number, term in enumerate(terms_in_order)} if arrays["holders"].size else {}
+        if len(arrays["starts"]) < len(vocabulary):
+            raise ValueError("Fewer terms were counted than are named.")
+        return cls(int(arrays["size"]), vocabulary, arrays["starts"], arrays["holders"], arrays["scores"])
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """All of it, for `of_arrays`."""
+        vocabulary = np.frombuffer("\n".join(self._vocabulary).encode("utf-8"), dtype=np.uint8)
+        return {
+            "size": np.array(self._size),
+            "vocabulary": vocabulary,
+            "starts": self._starts,
+            "holders": self._holders,
+            "scores": self._scores,
+        }
+
+    def ask(self, question: str) -> WordEvidence:
+        """All zeros where no word of the question occurs."""
+        scores = np.zeros(self._size, dtype=np.float32)
+        coverage = np.zeros(self._size, dtype=np.float32)
+        wanted = dict.fromkeys(terms(question))
+        known = {term: self._vocabulary[term] for term in wanted if term in self._vocabulary}
+        if not known:
+            return WordEvidence(scores, coverage, {})
+        places = {term: slice(self._starts[number], self._starts[number + 1]) for term, number in known.items()}
+        idf = {term: self._idf(places[term].stop - places[term].start if term in places else 0) for term in wanted}
+        total = sum(idf.values())
+        for term, place in places.items():
+            holders = self._holders[place]
+            coverage[holders] += idf[term] / total
+            scores[holders] += self._scores[place]
+        weights: dict[str, float] = {}
+        for term, weight in idf.items():
+            written = term.rstrip(PREFIX_MARK)
+            weights[written] = weights.get(written, 0.0) + weight / total
+        return WordEvidence(scores, coverage, weights)
+
+    def _idf(self, holders: int) -> float:
+        return math.log(1 + (self._size - holders + 0.5) / (holders + 0.5))
+
+
+def _indexed_text(passage: Passage) -> str:
+    return f"{PurePosixPath(passage.file).stem}\n{passage.embedded}"

@@ -1,0 +1,72 @@
+"""Passages fall into small groups of lines that lose nothing."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from retrievers.chunking import estimate_tokens
+from retrievers.lines import GAP, GROUP_TOKENS, excerpt, group_texts, line_groups
+from retrievers.types import Passage
+
+
+def passage(text: str, heading: str = "") -> Passage:
+    return Passage(text, "memory-bank/progress.md", heading, 1, text.count("\n") + 1, datetime.now(UTC))
+
+
+def test_each_group_stands_under_the_last_heading() -> None:
+    text = "\n".join(f"- point number {number} of the list that goes on" for number in range(20))
+    groups = group_texts(passage(text, "Progress > Known issues"))
+    assert len(groups) > 3
+    assert all(group.startswith("Known issues\n") for group in groups)
+
+
+def test_a_long_paragraph_is_taken_by_sentences() -> None:
+    text = " ".join(
+        f"Sentence {number} says that the importer reads the gauges of station {number}." for number in range(8)
+    )
+    groups = line_groups(passage(text))
+    assert len(groups) > 2
+    assert all(group.text.endswith(".") for group in groups)
+
+
+@given(st.text(alphabet=st.characters(codec="utf-8"), max_size=2_000))
+def test_nothing_but_blanks_is_lost(text: str) -> None:
+    assert "".join("".join(group_texts(passage(text))).split()) == "".join(text.split())
+
+
+@given(st.lists(st.text(alphabet="abc d", min_size=1, max_size=60), max_size=40))
+def test_a_group_of_several_lines_is_small(lines: list[str]) -> None:
+    for group in line_groups(passage("\n".join(lines))):
+        if "\n" in group.text:
+            assert sum(estimate_tokens(line) for line in group.text.split("\n")) <= GROUP_TOKENS
+
+
+def test_an_excerpt_says_where_something_is_left_out_and_which_lines_it_spans() -> None:
+    lines = [
+        f"- point number {number} of a list whose points are all long enough to stand alone, or nearly so"
+        for number in range(9)
+    ]
+    whole = passage("\n".join(lines), "Progress")
+    groups = line_groups(whole)
+    assert len(groups) > 4
+    part = excerpt(whole, groups, {0, 1, 3})
+    assert part.text == f"{groups[0].text}\n{groups[1].text}\n{GAP}\n{groups[3].text}\n"
+    assert (part.start_line, part.end_line) == (1, groups[3].last_line)
+    assert excerpt(whole, groups, range(len(groups))) is whole
+
+
+@given(st.lists(st.text(alphabet="abc d.", min_size=1, max_size=400), min_size=1, max_size=20), st.data())
+def test_an_excerpt_holds_its_lines_word_for_word(lines: list[str], data: st.DataObject) -> None:
+    whole = passage("\n".join(lines))
+    groups = line_groups(whole)
+    if not groups:
+        return
+    wanted = data.draw(st.sets(st.sampled_from(range(len(groups))), min_size=1))
+    part = excerpt(whole, groups, wanted)
+    assert whole.start_line <= part.start_line <= part.end_line <= whole.end_line
+    for number in wanted:
+        for line in groups[number].text.split("\n"):
+            assert line in part.text

@@ -1,0 +1,273 @@
+"""No secret here is anybody's: each is put together from parts, so that scanners of this repository stay quiet."""
+
+from __future__ import annotations
+
+import base64
+import random
+import string
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from retrievers.redaction import redact
+
+BASE62 = string.ascii_letters + string.digits
+HEX = "0123456789abcdef"
+_CHANCE = random.Random(7)  # noqa: S311 - the same ones every time
+
+
+def made(length: int, alphabet: str = BASE62) -> str:
+    return "".join(_CHANCE.choices(alphabet, k=length))
+
+
+def key_block(kind: str = "RSA ", lines: int = 5, *, end: bool = True) -> str:
+    body = "\n".join(made(64, BASE62 + "+/") for _ in range(lines))
+    return f"-----BEGIN {kind}PRIVATE KEY-----\n{body}" + (f"\n-----END {kind}PRIVATE KEY-----" if end else "")
+
+
+TOKENS = {
+    "AKIA" + made(16, string.ascii_uppercase + string.digits): "AWS access key",
+    "ghp_" + made(36): "GitHub token",
+    "github_pat_" + made(22) + "_" + made(59): "GitHub token",
+    "glpat-" + made(20): "GitLab token",
+    "xoxb-" + made(12, string.digits) + "-" + made(24): "Slack token",
+    "AIza" + made(35): "Google API key",
+    "sk_live_" + made(24): "Stripe key",
+    "sk-" + made(48): "API key",
+    "sk-proj-" + made(60, BASE62 + "_-"): "API key",
+    "sk-ant-api03-" + made(90, BASE62 + "_-"): "API key",
+    "npm_" + made(36): "npm token",
+    "hf_" + made(34): "Hugging Face token",
+    f"eyJ{made(33)}.eyJ{made(50)}.{made(43)}": "JSON web token",
+}
+
+
+@pytest.mark.parametrize("token", TOKENS)
+def test_a_token_shows_by_how_it_begins(token: str) -> None:
+    kind = TOKENS[token]
+    assert redact(f"Call it with {token}.\nThen go on.") == (f"Call it with [redacted: {kind}].\nThen go on.", 1)
+    for before, after in (('{"x": "', '"}'), ("`", "`"), ("export X=", ""), ("(", ")")):
+        assert redact(before + token + after) == (f"{before}[redacted: {kind}]{after}", 1)
+    assert redact(f"X{token}")[1] == 0, "the end of a longer word"
+
+
+NAMED = [
+    ("DB_PASSWORD=", "hunter2!x", "password"),
+    ("password: '", "hunter22", "password"),
+    ('  "password": "', "Tr0ub4dor&3", "password"),
+    ("**Password:** ", "Summer2024!", "password"),
+    ("The admin password is `", "admin123", "password"),
+    ("the password is ", "P@ssw0rd1", "password"),
+    ("mysql --password ", "hunter22!", "password"),
+    ("<password>", "hunter22!", "password"),
+    ("Server=x;Password=", "Qwerty99!", "password"),
+    ("API_KEY=", made(32, HEX), "key"),
+    ('api_key: str = "', made(24), "key"),
+    ('"apiKey": "', made(20), "key"),
+    ("- **API key**: `", made(24), "key"),
+    ("AccountKey=", base64.b64encode(_CHANCE.randbytes(64)).decode(), "key"),
+    ("api_key: ", "550e8400-e29b-41d4-a716-446655440000", "key"),
+    ("STRIPE_KEY: ", "rV8x" + made(28), "key"),
+    ("| API_KEY | ", "q7" + made(32), "key"),
+    ("JWT_SECRET=", made(32, string.ascii_lowercase + string.digits), "secret"),
+    ('client_secret = "', made(30), "secret"),
+    ("aws_secret_access_key = ", made(40, BASE62 + "/+"), "secret"),
+    ('os.environ["API_TOKEN"] = "', made(32), "token"),
+    ('const token: string = "', made(24), "token"),
+    ('{\\"token\\":\\"', made(24), "token"),
+    ("token: ", made(40, HEX), "token"),
+]
+
+
+@pytest.mark.parametrize(("before", "secret", "kind"), NAMED)
+def test_a_value_shows_by_its_name(before: str, secret: str, kind: str) -> None:
+    after = {'"': '"', "'": "'", "`": "`", ">": "</password>"}.get(before[-1], "\nand more")
+    after = '\\"}' if before.endswith('\\"') else after
+    assert redact(f"{before}{secret}{after}") == (f"{before}[redacted: {kind}]{after}", 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "redacted"),
+    [
+        ("postgresql://app:s3cretPw9@db:5432/x", "postgresql://app:[redacted: password in a URL]@db:5432/x"),
+        ("redis://:Zx81kkPq@cache:6379", "redis://:[redacted: password in a URL]@cache:6379"),
+        ("mongodb+srv://u:p%40ss1@c.net, x", "mongodb+srv://u:[redacted: password in a URL]@c.net, x"),
+        ("Authorization: Bearer q7Xw9LmN2pRt5VyZ", "Authorization: Bearer [redacted: bearer token]"),
+        ("authorization: basic dXNlcjpodW50ZXIyMg==", "authorization: basic [redacted: user and password]"),
+    ],
+)
+def test_urls_and_headers(text: str, redacted: str) -> None:
+    assert redact(text) == (redacted, 1)
+
+
+KEPT = """\
+api_key = "<your-key>"
+API_KEY=xxx
+API_KEY=xxxxxxxxxxxxxxxxxxxxxxxx
+API_KEY=your_api_key_here_123
+password: ${DB_PASSWORD}
+password: "{{ vault_password }}"
+password: changeme
+SECRET_KEY: change-me-in-production
+apiKey: process.env.API_KEY
+token = os.environ["TOKEN"]
+token: ${{ secrets.GITHUB_TOKEN }}
+secret = secrets.token_urlsafe(32)
+password = generate_password_hash(form.password.data)
+const apiKey = config.getApiKey();
+commit 3f2a9c4d5e6f7a8b9c0d1e2f3a4b5c6d7e8f9a0b
+key: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+See 550e8400-e29b-41d4-a716-446655440000
+Key: src/auth/tokenService.ts
+token: src/lib/auth/token-v2.ts
+pwd: /home/user/project2024
+password: string
+password: str = Field(min_length=8)
+token: Optional[str] = None
+access_token: TokenResponse["access_token"]
+the token is base64url-encoded and the secret is shared
+The password is hashed with argon2id.
+Password: required, 8+ chars
+Password: bcrypt12
+"password": "Enter your password"
+password="user-password-field"
+password: user@example.com
+max_tokens: 4096
+tokens: 8192
+primary key: user_id
+cache_key = f"user:{user_id}:profile"
+key: Ctrl+Shift+F12
+key: components.header.title2
+secret: my-app-tls-2024
+token: JWT_TOKEN_V2
+Token: UserTokenV2Service
+token address: 0xA0b86991c6218b36c1d19D4a2e9Eb0cE3606eB48
+public_key: MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE1234
+signing key: RS256
+encryption_key: AES-256-GCM
+Tests pass: 42/42
+postgres://user:password@localhost:5432/db
+postgresql://postgres:postgres@localhost/db
+https://user:${PASS}@host
+http://localhost:8000/v1/chat
+Bearer token-based-authentication
+Authorization: Bearer <token>
+Authorization: Bearer YOUR_ACCESS_TOKEN
+the basic authentication scheme
+a task-management-sk-fading-circle-loader-long
+keys begin with `-----BEGIN RSA PRIVATE KEY-----` and end
+`ghp_xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx` and `sk-...` and AKIAXXXXXXXXXXXXXXXX
+"eos_token": "<|endoftext|>"
+"""
+
+
+@pytest.mark.parametrize("line", KEPT.splitlines())
+def test_what_is_named_described_or_to_be_filled_in_stays(line: str) -> None:
+    assert redact(line) == (line, 0)
+
+
+@pytest.mark.parametrize("kind", ["", "RSA ", "EC ", "OPENSSH ", "ENCRYPTED "])
+def test_a_private_key_goes_with_all_its_lines(kind: str) -> None:
+    text = f"# Keys\n\n{key_block(kind)}\n\n## Next\n"
+    assert redact(text) == ("# Keys\n\n[redacted: private key]" + "\n" * 6 + "\n\n## Next\n", 1)
+    escaped = f'"{key_block(kind)}"'.replace("\n", "\\n")
+    assert redact(escaped) == ('"[redacted: private key]"', 1)
+
+
+def test_a_private_key_that_was_cut_off_takes_no_other_line_along() -> None:
+    text = f"{key_block(end=False)}\n\n## Next\n\nprose\n{key_block()}\n"
+    redacted, count = redact(text)
+    assert count == 2
+    assert redacted == "[redacted: private key]" + "\n" * 5 + "\n\n## Next\n\nprose\n[redacted: private key]" + "\n" * 7
+
+
+def test_several_on_a_line_and_one_in_another() -> None:
+    token = "ghp_" + made(36)
+    assert redact(f"GITHUB_TOKEN={token} API_KEY={made(32)}") == (
+        "GITHUB_TOKEN=[redacted: GitHub token] API_KEY=[redacted: key]",
+        2,
+    )
+    assert redact(f"https://x:{token}@github.com") == ("https://x:[redacted: GitHub token]@github.com", 1)
+
+
+SECRETS = st.sampled_from(
+    [*TOKENS, *(before + secret for before, secret, _ in NAMED), key_block(), key_block(end=False)]
+)
+PIECES = SECRETS | st.sampled_from(
+    ["key: ", "password=", "token is ", "://a:", "@b ", "\n", " ", '"', "bearer ", "İ", "-----BEGIN "]
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(PIECES | st.text(max_size=30), max_size=12).map("".join))
+def test_every_line_stays_where_it_is(text: str) -> None:
+    redacted, count = redact(text)
+    assert redacted.count("\n") == text.count("\n")
+    assert (redacted == text) == (count == 0)
+    before, after = text.split("\n"), redacted.split("\n")
+    for old, new in zip(before, after, strict=True):
+        assert "redacted: " in new or old.endswith(new), "but for what stands behind the end of a key block"
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(PIECES | st.text(max_size=30), max_size=12), st.sampled_from([" ", "\n", ", "]))
+def test_nothing_is_found_twice(pieces: list[str], between: str) -> None:
+    assert redact(redact(between.join(pieces))[0])[1] == 0
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.sampled_from(["", "İ ", "é: ", "x = 1; ", "# ", "> "]), SECRETS, st.sampled_from([" ", "\n", "\n\ntext", ""]))
+def test_a_secret_is_found_wherever_it_stands(before: str, secret: str, after: str) -> None:
+    redacted, count = redact(before + secret + after)
+    assert count == 1
+    assert secret.splitlines()[-1][-16:] not in redacted
+
+
+HOSTILE = [
+    "key",
+    "key:",
+    "key=",
+    'key="',
+    "password:",
+    "password:'",
+    "token is ",
+    "://a:",
+    "://aaaa:bbbb",
+    "eyJ",
+    "sk-",
+]
+HOSTILE += [
+    "eyJabcdefgh.",
+    "-----BEGIN PRIVATE KEY-----",
+    "-",
+    "--a",
+    "--password ",
+    " ",
+    "\n",
+    '"',
+    "bearer ",
+    "xoxb-",
+]
+HOSTILE += ["token:\"token:'token:`", "İ", "🔑key: ", "key" + " " * 20, "A1b2C3d4", "SG.", "hooks.slack.com/services/"]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.sampled_from(HOSTILE) | st.text(min_size=1, max_size=12), st.sampled_from(HOSTILE) | st.text(max_size=4))
+def test_odd_long_texts_take_no_more_than_linear_time(one: str, other: str) -> None:
+    text = (one + other) * (100_000 // len(one + other))
+    began = time.process_time()
+    redact(text)
+    # Twenty times what the slowest of these takes on a small machine; a quadratic one takes minutes.
+    assert time.process_time() - began < 10
+
+
+def test_prose_about_code_is_left_alone() -> None:
+    banks = Path(__file__).resolve().parents[3] / "shared" / "data" / "memory_banks"
+    texts = [path.read_text(encoding="utf-8") for path in sorted(banks.rglob("*.md"))]
+    if not texts:
+        pytest.skip("../shared/data/memory_banks is not there")
+    for text in texts:
+        assert redact(text) == (text, 0)

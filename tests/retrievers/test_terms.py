@@ -1,0 +1,45 @@
+"""What counts as the same word."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from retrievers.terms import terms
+
+
+@pytest.mark.parametrize(
+    ("asked", "written"),
+    [
+        ("index", "the indexing of files"),
+        ("Häuser", "alle Häusern"),
+        ("cafe", "Café"),
+        ("active context", "see activeContext.md"),
+        ("activecontext", "see activeContext.md"),
+        ("http server", "class HTTPServer"),
+        ("snake_case", "snake-case"),
+        ("работает", "что работало"),
+        ("設定", "設定ファイルを読む"),
+        ("메모리", "메모리를 읽는다"),
+        ("Straße", "STRASSE"),
+    ],
+)
+def test_words_that_a_person_takes_for_one_meet(asked: str, written: str) -> None:
+    assert set(terms(asked)) & set(terms(written))
+
+
+def test_short_words_meet_only_themselves() -> None:
+    assert not set(terms("cat")) & set(terms("category"))
+
+
+@given(st.text())
+def test_any_text_has_terms_that_do_not_depend_on_case(text: str) -> None:
+    found = terms(text)
+    assert all(found)
+    assert terms(text) == found
+
+
+@given(st.lists(st.text(alphabet="abcdefghij", min_size=1), max_size=8))
+def test_terms_of_words_follow_each_other(words: list[str]) -> None:
+    assert terms(" ".join(words)) == [term for word in words for term in terms(word)]

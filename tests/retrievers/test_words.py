@@ -1,0 +1,64 @@
+"""Ranking by words alone."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from retrievers.types import Passage
+from retrievers.words import WordIndex
+
+TEXTS = (
+    "The importer retries a failed download three times.",
+    "Tide gauges report every six minutes; the importer stores them.",
+    "Deployment is by hand, on Fridays never.",
+    "検索は全文索引を使う。設定はconfig.yamlにある。",
+)
+
+
+def index(*texts: str) -> WordIndex:
+    return WordIndex.of_passages(
+        [Passage(text, f"memory-bank/f{number}.md", "", 1, 1, datetime.now(UTC)) for number, text in enumerate(texts)]
+    )
+
+
+def test_the_passage_with_the_rarer_word_comes_first() -> None:
+    scores = index(*TEXTS).ask("does the importer retry?").scores
+    assert list(np.argsort(-scores)[:2]) == [0, 1]
+
+
+def test_languages_without_spaces_are_found() -> None:
+    assert int(np.argmax(index(*TEXTS).ask("設定はどこ?").scores)) == 3
+
+
+def test_coverage_is_the_share_of_the_question_that_a_passage_holds() -> None:
+    words = index(*TEXTS)
+    whole = words.ask("deployment Fridays").coverage
+    assert whole[2] == np.float32(1)
+    part = words.ask("deployment kubernetes").coverage
+    assert 0 < part[2] < 0.6
+    assert not words.ask("kubernetes helm chart").coverage.any()
+    asked = words.ask("deployment kubernetes")
+    assert asked.share("the deployment") == pytest.approx(float(part[2]))
+    assert asked.share("") == 0
+
+
+def test_the_file_name_and_breadcrumb_count() -> None:
+    passages = [
+        Passage("Nothing here.", "memory-bank/techContext.md", "Tech > Toolchain", 1, 1, datetime.now(UTC)),
+        Passage("Nothing there.", "memory-bank/progress.md", "", 1, 1, datetime.now(UTC)),
+    ]
+    assert WordIndex.of_passages(passages).ask("toolchain").scores[0] > 0
+    assert WordIndex.of_passages(passages).ask("tech context").scores[0] > 0
+
+
+@given(st.lists(st.text(max_size=60), max_size=5), st.text(max_size=60))
+def test_any_text_can_be_indexed_and_asked(texts: list[str], query: str) -> None:
+    found = index(*texts).ask(query)
+    assert found.scores.shape == found.coverage.shape == (len(texts),)
+    assert np.isfinite(found.scores).all()
+    assert ((found.coverage >= 0) & (found.coverage <= 1.0001)).all()
