@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 
 from config.errors import RouterError
-from wire import chat, health, models
+from wire import chat, health, memory, models
 from wire.errors import error_object, error_response, internal_error, plain_error
 from wire.published import PATH, Asked, bad_question, publish
 from wire.published_guard import PublishedGuard
@@ -49,6 +49,7 @@ def create_app(open_service: OpenService, *, version: str, max_body_bytes: int) 
     app.include_router(chat.routes)
     app.include_router(models.routes)
     app.include_router(health.routes)
+    app.include_router(memory.routes)
 
     def running() -> RouterService:
         service: RouterService = app.state.service
@@ -68,7 +69,7 @@ async def _validation_error(_: Request, error: Exception) -> Response:
     problem = next(iter(error.errors()), "invalid request")
     if not isinstance(problem, dict):
         return plain_error(400, _invalid(f"{problem}: mend the body.", "body"))
-    field = ".".join(str(part) for part in problem["loc"] if part != "body") or "body"
+    field = ".".join(str(part) for part in problem["loc"] if part not in {"body", "query"}) or "body"
     return plain_error(400, _invalid(f"{field}: {problem['msg']}.", field))
 
 

@@ -1,0 +1,169 @@
+"""The memory bank by hand: what is in it, what it says to a question, and to look at it afresh."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+from pydantic import BaseModel, ConfigDict, ValidationError
+from starlette.requests import ClientDisconnect
+
+from config.errors import BadRequest, BankNotFound, Forbidden, MemoryDisabled
+from retrievers.types import BankStatus
+from wire.body import read_json
+from wire.errors import NGINX_CLIENT_GONE
+from wire.memory_replies import (
+    BankReply,
+    ErrorReply,
+    SearchReply,
+    StatusReply,
+    bank_reply,
+    search_reply,
+    status_reply,
+)
+from wire.same_site import refuse_other_sites
+from wire.service import RouterService, service_of
+
+MAX_WORKSPACE_CHARS = 4_096
+MAX_PASSAGES = 50
+MAX_BUDGET_TOKENS = 200_000
+
+routes = APIRouter(
+    prefix="/memory",
+    tags=["memory"],
+    dependencies=[Depends(refuse_other_sites)],
+    responses={"4XX": {"model": ErrorReply, "description": "What is wrong, and what to do."}},
+)
+
+WorkspaceQuery = Annotated[
+    str | None,
+    Query(
+        description="The project's folder, an absolute path on the service's machine; memory.default_workspace else."
+    ),
+]
+
+
+class RefreshRequest(BaseModel):
+    """The body of a refresh, which may be left out."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    workspace: str | None = None
+
+
+@routes.get("/status")
+async def memory_status(request: Request, workspace: WorkspaceQuery = None) -> StatusReply:
+    """The bank's files with sizes and ages, the paths they mention in vain, and whether the bank is stale."""
+    service = service_of(request)
+    place = await _workspace(service, workspace)
+    report = await service.memory.report(place)
+    await _check_found(service, report.status)
+    return status_reply(report)
+
+
+@routes.get("/search")
+async def memory_search(
+    request: Request,
+    workspace: WorkspaceQuery = None,
+    q: Annotated[str, Query(description="The question; its first 2,000 characters count.")] = "",
+    k: Annotated[int, Query(ge=1, le=MAX_PASSAGES, description="At most so many passages.")] = 8,
+    budget_tokens: Annotated[
+        int, Query(ge=1, le=MAX_BUDGET_TOKENS, description="At most so many tokens in all passages together.")
+    ] = 8_000,
+) -> SearchReply:
+    """The passages that a question gets from the bank, also of a bank that would go into a prompt whole."""
+    service = service_of(request)
+    place = await _workspace(service, workspace)
+    if not q.strip():
+        raise BadRequest("q: is empty: say what to look for.", param="q")
+    status = await service.memory.status(place)
+    await _check_found(service, status)
+    return search_reply(status, await service.memory.search(place, q, k, budget_tokens=budget_tokens), k)
+
+
+@routes.post(
+    "/refresh",
+    status_code=202,
+    response_model=BankReply,
+    openapi_extra={"requestBody": {"content": {"application/json": {"schema": RefreshRequest.model_json_schema()}}}},
+)
+async def memory_refresh(request: Request, workspace: WorkspaceQuery = None) -> BankReply | Response:
+    """Forget what is kept of the bank, read it afresh and start to index it; `/memory/status` tells how far that is."""
+    service = service_of(request)
+    try:
+        asked = await _refresh_request(request, service)
+    except ClientDisconnect:
+        return Response(status_code=NGINX_CLIENT_GONE)
+    place = await _workspace(service, asked.workspace if asked.workspace is not None else workspace)
+    status = await service.memory.refresh(place)
+    await _check_found(service, status)
+    return bank_reply(status)
+
+
+async def _refresh_request(request: Request, service: RouterService) -> RefreshRequest:
+    if request.headers.get("content-length", "0") == "0" and "transfer-encoding" not in request.headers:
+        return RefreshRequest()
+    body = await read_json(request, max_bytes=service.settings.server.max_body_bytes)
+    try:
+        return RefreshRequest.model_validate(body)
+    except ValidationError as error:
+        problem = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        field = ".".join(str(part) for part in problem["loc"]) or "body"
+        raise BadRequest(f"{field}: {problem['msg']}.", param=field) from None
+
+
+async def _workspace(service: RouterService, asked: str | None) -> Path:
+    """The workspace that was asked for, or the default one; raises what keeps it from being looked at."""
+    settings = service.settings.memory
+    if not settings.enabled:
+        raise MemoryDisabled(
+            "Memory is switched off: set memory.enabled to true in server_config.yaml and start the service again."
+        )
+    if not asked:
+        if settings.default_workspace is None:
+            raise BadRequest(
+                "workspace: is missing: give the project's folder, or set memory.default_workspace.", param="workspace"
+            )
+        asked = str(settings.default_workspace)
+    elif len(asked) > MAX_WORKSPACE_CHARS or "\0" in asked:
+        raise BadRequest("workspace: is no path: give the project's folder.", param="workspace")
+    place = Path(asked)
+    if not place.is_absolute():
+        raise BadRequest(
+            f"workspace: {_shown(place)} is no absolute path on the service's machine: give the whole path of the "
+            "project's folder.",
+            param="workspace",
+        )
+    if (refusal := await service.memory.refusal(place)) is not None:
+        raise Forbidden(refusal, param="workspace")
+    return place
+
+
+async def _check_found(service: RouterService, status: BankStatus) -> None:
+    if status.root is not None:
+        return
+    place = status.workspace
+    if not await asyncio.to_thread(_is_folder, place):
+        raise BankNotFound(
+            f"There is no folder {_shown(place)} on the service's machine that it may read: check the path.",
+            param="workspace",
+        )
+    raise BankNotFound(
+        f"No memory bank in {_shown(place)}, the project's folders above it or the packages below: none of "
+        f"{', '.join(service.memory.folders)} holds two core files; make memory-bank/projectbrief.md and "
+        "memory-bank/activeContext.md there, or let your agent initialise its memory bank.",
+        param="workspace",
+    )
+
+
+def _is_folder(place: Path) -> bool:
+    try:
+        return place.is_dir()
+    except (OSError, ValueError):
+        return False
+
+
+def _shown(place: Path) -> str:
+    return repr(str(place)[:200])
