@@ -14,7 +14,7 @@ endif
 PY := $(BIN)/python
 
 .DEFAULT_GOAL := help
-.PHONY: help run install install-dev test check format clean lock notebooks
+.PHONY: help run install install-dev test check format clean lock notebooks train
 
 help: ## Show what there is
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -41,6 +41,9 @@ format: install-dev ## Format the code and mend what can be mended
 
 notebooks: install-dev ## Run the notebooks and keep their output
 	$(PY) -m tests.support.notebooks
+
+train: install-dev ## Train the classifier on training/requests anew (some minutes)
+	$(PY) -m training.train
 
 lock: install-dev ## Find new versions for requirements.txt and requirements-dev.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-annotate --no-header --upgrade \

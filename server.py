@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import sqlite3
 import sys
 import uuid
 from collections.abc import AsyncIterator
@@ -16,18 +15,20 @@ import langsmith
 import structlog
 import uvicorn
 from fastapi import FastAPI
-from langgraph.store.base import BaseStore, TTLConfig
-from langgraph.store.sqlite import AsyncSqliteStore
 
 from backends.service import ModelService
+from chains.classifier import Classifier
 from chains.counting import count_text, warm_up
 from chains.decide import Router
+from chains.seconds import Speed
 from config.errors import ConfigError
 from config.load import load_settings
-from config.schema import ROLES, ServerSettings, Settings
-from graphs.deps import Deps
+from config.schema import ROLES, RoleSettings, ServerSettings, Settings
+from graphs.deps import Arbiter, Deps
 from graphs.router import build_router_graph
+from graphs.session_store import open_session_store
 from graphs.sessions import Sessions
+from graphs.speeds import SPEEDS_FILE, Speeds
 from retrievers.embeddings import LocalEmbedder
 from retrievers.layouts import bank_folders
 from retrievers.memory import MemoryService
@@ -39,8 +40,6 @@ from wire.logs import set_up_logging
 from wire.service import RouterService
 from wire.welcome import show_welcome
 
-SESSIONS_FILE = "sessions.sqlite"
-MINUTES_PER_DAY = 24 * 60
 EXIT_BAD_CONFIG = 2
 LOOPBACK_HOSTS = {"127.0.0.1", "localhost", "::1"}
 
@@ -80,7 +79,17 @@ async def open_router(settings: Settings) -> AsyncIterator[RouterService]:
         stack.push_async_callback(memory.aclose)
         if memory_settings.enabled:
             embedder.start_loading()
-        store, note = await _open_store(settings, stack)
+        folder, sessions = settings.paths.vector_store_path, settings.sessions
+        store, note = None, None
+        if sessions.enabled:
+            store, note = await open_session_store(folder, stack, expiry_days=sessions.expiry_days)
+        speeds = Speeds(
+            {role: _speed(roles[role]) for role in ROLES},
+            {role: roles[role].model for role in ROLES},
+            folder / SPEEDS_FILE,
+        )
+        await speeds.load()
+        stack.push_async_callback(speeds.save, now=True)
         warming = asyncio.create_task(asyncio.to_thread(warm_up), name="load-tokenizer")
         stack.push_async_callback(asyncio.wait, {warming})
         router = Router(
@@ -88,14 +97,21 @@ async def open_router(settings: Settings) -> AsyncIterator[RouterService]:
             fallbacks={role: roles[role].fallbacks for role in ROLES},
             model_names={role: roles[role].model for role in ROLES},
             automatic_names=frozenset({settings.server.model_id, *settings.server.model_aliases}),
+            classifier=await _load_classifier(),
         )
+        routing = settings.models.routing
         deps = Deps(
             models=models,
             router=router,
             memory=memory,
             memory_settings=memory_settings,
-            sessions=Sessions(store),
+            sessions=Sessions(store, sessions.max_records),
+            speeds=speeds,
             new_id=lambda: f"call_{uuid.uuid4().hex[:24]}",
+            embedder=embedder if memory_settings.embedder == "local" else None,
+            arbiter=Arbiter({role: roles[role].job for role in ROLES}, routing.arbiter_timeout_s)
+            if routing.arbiter
+            else None,
         )
         yield RouterService(settings, build_router_graph(), deps, models, memory, embedder, package_version(), note)
 
@@ -109,23 +125,17 @@ def _embedder(settings: Settings) -> Embedder:
     )
 
 
-async def _open_store(settings: Settings, stack: AsyncExitStack) -> tuple[BaseStore | None, str | None]:
-    """The session store, or why there is none: without it the service answers, but remembers nothing."""
-    if not settings.sessions.enabled:
-        return None, None
-    folder = settings.paths.vector_store_path
-    ttl = TTLConfig(default_ttl=settings.sessions.expiry_days * MINUTES_PER_DAY, refresh_on_read=True)
+def _speed(role: RoleSettings) -> Speed:
+    return Speed(role.load_s, role.prefill_tokens_per_s, role.answer_tokens_per_s)
+
+
+async def _load_classifier() -> Classifier | None:
+    """The trained classifier; without its data, rules and defaults decide."""
     try:
-        await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
-        store = await stack.enter_async_context(AsyncSqliteStore.from_conn_string(str(folder / SESSIONS_FILE), ttl=ttl))
-        await store.setup()
-    except (OSError, sqlite3.Error) as error:
-        note = f"{folder} cannot be written ({error}): set VECTOR_STORE_PATH to a folder that can."
-        log.warning("no session is remembered", reason=note)
-        return None, note
-    stack.push_async_callback(store.stop_ttl_sweeper)
-    await store.start_ttl_sweeper()
-    return store, None
+        return await asyncio.to_thread(Classifier.load)
+    except (OSError, ValueError, KeyError) as error:
+        log.warning("requests are routed by rules only", reason=f"no classifier ({type(error).__name__})")
+        return None
 
 
 def build_app(settings: Settings) -> FastAPI:

@@ -19,11 +19,17 @@ class Leases:
         self._places = asyncio.Semaphore(places)
         self._max_waiting = max_waiting
         self._waiting = 0
+        self._running = 0
 
     @property
     def waiting(self) -> int:
         """How many calls wait for a place now."""
         return self._waiting
+
+    @property
+    def calls(self) -> int:
+        """How many calls run or wait."""
+        return self._waiting + self._running
 
     @asynccontextmanager
     async def hold(self) -> AsyncIterator[None]:
@@ -38,7 +44,9 @@ class Leases:
             await self._places.acquire()
         finally:
             self._waiting -= 1
+        self._running += 1
         try:
             yield
         finally:
+            self._running -= 1
             self._places.release()

@@ -55,6 +55,13 @@ class OllamaApi:
         named = [model for model in models if isinstance(model, dict)] if isinstance(models, list) else []
         return tuple(str(model.get("name") or model.get("model")) for model in named)
 
+    async def resident(self, timeout_s: float) -> frozenset[str]:
+        """Names of the models that are loaded now, with their tags."""
+        answer = await self._call("GET", "/api/ps", timeout_s=timeout_s)
+        models = answer.get("models")
+        named = [model for model in models if isinstance(model, dict)] if isinstance(models, list) else []
+        return frozenset(str(model.get("name") or model.get("model")) for model in named)
+
     async def facts(self, name: str) -> ModelFacts:
         """Capabilities and window of one model; raises `ModelMissing` where it is not pulled."""
         answer = await self._call("POST", "/api/show", body={"model": name})

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import math
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -17,8 +19,8 @@ from backends.discovery import look_at_embedded, look_at_ollama, none_there, pul
 from backends.embedded.launcher import EmbeddedBackend
 from backends.leases import Leases
 from backends.ndjson import CallLimits, ChatTransport
-from backends.ollama_api import OllamaApi, unreachable
-from backends.types import BackendKind, BackendStatus, ModelCard
+from backends.ollama_api import OllamaApi, same_model, unreachable
+from backends.types import BackendKind, BackendStatus, ModelCard, Occupancy
 from config.errors import BackendError, RouterError
 from config.schema import BackendSettings, Role, RoleSettings
 
@@ -26,6 +28,8 @@ REFRESH_EVERY_S = 30.0
 RESTART_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 60.0
 MAX_CONNECTIONS = 200
+RESIDENT_FOR_S = 1.0
+RESIDENT_TIMEOUT_S = 0.5
 
 log = structlog.get_logger(__name__)
 
@@ -51,6 +55,8 @@ class ModelService:
         self._leases: dict[str, Leases] = {}
         self._chat_models: dict[Role, tuple[ModelCard, BaseChatModel]] = {}
         self._http: httpx.AsyncClient | None = None
+        self._resident: frozenset[str] | None = None
+        self._resident_at = -math.inf
 
     async def __aenter__(self) -> Self:
         self._keeper = asyncio.create_task(self._keep(), name="model-service")
@@ -83,6 +89,25 @@ class ModelService:
             raise self._failure or unreachable(self._settings.base_url)
         return self._status.models
 
+    async def occupancy(self) -> Occupancy:
+        """See `backends.types.Models.occupancy`."""
+        calls = {name: leases.calls for name, leases in self._leases.items()}
+        if time.monotonic() - self._resident_at > RESIDENT_FOR_S:
+            self._resident = await self._look_who_is_loaded()
+            self._resident_at = time.monotonic()
+        return Occupancy(self._resident, calls)
+
+    async def _look_who_is_loaded(self) -> frozenset[str] | None:
+        """The roles' models that are loaded, under the names they have here; None where the server does not tell."""
+        if self._http is None or self._http.is_closed:
+            return None
+        try:
+            loaded = await OllamaApi(self._http).resident(RESIDENT_TIMEOUT_S)
+        except RouterError:
+            return None
+        ours = {card.name for card in self._status.models.values()}
+        return frozenset(name for name in ours if any(same_model(name, other) for other in loaded))
+
     @asynccontextmanager
     async def lease(self, card: ModelCard) -> AsyncIterator[BaseChatModel]:
         """See `backends.types.Models.lease`."""
@@ -91,7 +116,11 @@ class ModelService:
             Leases(card.name, places=self._settings.calls_per_model, max_waiting=self._settings.max_waiting_calls),
         )
         async with leases.hold():
-            yield self._chat_model(card)
+            self._resident_at = -math.inf  # a call may load this model and unload another
+            try:
+                yield self._chat_model(card)
+            finally:
+                self._resident_at = -math.inf
 
     async def _keep(self) -> None:
         """Find or start a server, then keep the picture of it fresh, until cancelled."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from langchain_core.language_models import BaseChatModel
@@ -47,6 +47,21 @@ class BackendStatus:
         return self.reachable and bool(self.models)
 
 
+@dataclass(frozen=True, slots=True)
+class Occupancy:
+    """What the model server is busy with, by model name.
+
+    `resident` are the models that are loaded, None where that is not known; `calls` how many run or wait here.
+    """
+
+    resident: frozenset[str] | None = None
+    calls: Mapping[str, int] = field(default_factory=dict)
+
+    def holds(self, name: str) -> bool:
+        """Whether a model is known to be loaded."""
+        return self.resident is not None and name in self.resident
+
+
 class Models(Protocol):
     """The models behind the roles."""
 
@@ -56,6 +71,10 @@ class Models(Protocol):
         Raises:
             BackendUnavailable: no model server answers and none could be started.
         """
+        ...
+
+    async def occupancy(self) -> Occupancy:
+        """Which models are loaded and how many calls each has, as of a moment ago; never an error, never slow."""
         ...
 
     def lease(self, card: ModelCard) -> AbstractAsyncContextManager[BaseChatModel]:

@@ -20,9 +20,24 @@ def fingerprints(messages: Sequence[BaseMessage], *, place: str = "") -> list[st
     chain: list[str] = []
     digest = hashlib.blake2b(place.encode("utf-8", "surrogatepass"), digest_size=FINGERPRINT_CHARS // 2).digest()
     for message in messages:
-        digest = hashlib.blake2b(digest + _canonical(message), digest_size=FINGERPRINT_CHARS // 2).digest()
+        digest = _next(digest, message)
         chain.append(digest.hex())
     return chain
+
+
+def followed_by(fingerprint: str, message: BaseMessage) -> str:
+    """The fingerprint of a conversation up to `fingerprint` and one message more."""
+    return _next(bytes.fromhex(fingerprint), message).hex()
+
+
+def session_key(session: str, *, place: str = "") -> str:
+    """What a conversation is found by that a client names; of another length than any fingerprint."""
+    text = f"{place}\0{session}".encode("utf-8", "surrogatepass")
+    return f"session-{hashlib.blake2b(text, digest_size=FINGERPRINT_CHARS // 2).hexdigest()}"
+
+
+def _next(digest: bytes, message: BaseMessage) -> bytes:
+    return hashlib.blake2b(digest + _canonical(message), digest_size=FINGERPRINT_CHARS // 2).digest()
 
 
 def _canonical(message: BaseMessage) -> bytes:

@@ -1,140 +1,229 @@
-"""Which role answers: what the client asked for, what the models can, then the rules of `models.yaml`."""
+"""Which role answers: what was asked for, the lock, the rules, the classifier; then limits and seconds.
+
+Pure and quick: what has to be awaited (a vector, the arbiter's word, which models are loaded) is fetched by the graph
+between the steps.
+"""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import lru_cache
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
+from chains.asked_for import wish_by_name
+from chains.decision import Considered, RouteDecision, Wish
+from chains.features import Previous
 from chains.ledger import PromptParts
-from chains.turn import AUTOMATIC, Turn
-from config.errors import BadRequest, UnknownModel
-from config.schema import ROLES, Mode, Role, RoutingRule, RoutingSettings
+from chains.limits import Candidate, nothing_left, rule_out
+from chains.lock import Held, is_follow_up, wish_of_follow_up, wish_of_lock
+from chains.rules import wish_by_rules
+from chains.seconds import Expected, choose, hand_over
+from chains.turn import Turn
+from config.schema import ROLES, Role, RoutingSettings
 
-MAX_MATCHED_CHARS = 4000
 VISION_ROLE: Role = "memory_analysis"
 
 
-class Candidate(Protocol):
-    """What must be known of a model to choose it."""
+class Opinion(Protocol):
+    """What a classifier thinks of some words."""
 
     @property
-    def name(self) -> str: ...
+    def probabilities(self) -> Mapping[Role, float]: ...
     @property
-    def tools(self) -> bool: ...
+    def evidence(self) -> tuple[str, ...]: ...
     @property
-    def vision(self) -> bool: ...
-    @property
-    def window_tokens(self) -> int: ...
+    def abstains(self) -> bool: ...
+
+
+class RoleClassifier(Protocol):
+    """Says how well each role fits a person's words."""
+
+    def classify(
+        self, text: str, *, vector: Sequence[float] | None = None, previous: Previous | None = None
+    ) -> Opinion: ...
 
 
 @dataclass(frozen=True, slots=True)
-class RouteDecision:
-    """Which role and model answer, why, and which were ruled out (by role, with the reason)."""
+class Circumstances:
+    """What is known beside the request itself.
 
-    role: Role
-    model: str
-    reason: str
-    wanted: Role
-    ruled_out: Mapping[Role, str] = field(default_factory=dict)
+    `expected` has the seconds to the first token by role, which decide nothing unless `seconds_count`; `broken` the
+    models whose breaker is open, with the reason.
+    """
+
+    held: Held | None = None
+    expected: Mapping[Role, Expected] = field(default_factory=dict)
+    seconds_count: bool = True
+    broken: Mapping[str, str] = field(default_factory=dict)
+
+
+NOTHING_KNOWN = Circumstances()
+
+
+@dataclass(frozen=True, slots=True)
+class Weighed:
+    """A wish that came of weighing; `abstains` where somebody else had better be asked."""
+
+    wish: Wish
+    abstains: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Router:
-    """The rules and the names a client may use."""
+    """The rules, the names a client may use, and the classifier where there is one."""
 
     routing: RoutingSettings
     fallbacks: Mapping[Role, tuple[Role, ...]]
     model_names: Mapping[Role, str]
     automatic_names: frozenset[str]
+    classifier: RoleClassifier | None = None
 
-    def decide(self, turn: Turn, parts: PromptParts, candidates: Mapping[Role, Candidate]) -> RouteDecision:
-        """Choose among `candidates`, the models that are there, for a prompt of `parts` tokens.
+    def wish(self, turn: Turn, candidates: Mapping[Role, Candidate], held: Held | None = None) -> Wish | None:
+        """What needs no weighing: a name, the lock, images, a word to go on, a rule; None where nothing of it holds.
 
         Raises:
             UnknownModel: the request names a model that is neither this service, a role nor a role's model.
+        """
+        named = wish_by_name(
+            turn, candidates, model_names=self.model_names, automatic_names=self.automatic_names
+        ) or wish_of_lock(turn, held)
+        if named is not None:
+            return named
+        if turn.has_images:
+            return Wish(VISION_ROLE, "the request has images", "images")
+        if not self._may_begin_what_was_planned(turn, held) and (going_on := wish_of_follow_up(turn, held)):
+            return going_on
+        return wish_by_rules(self.routing.rules, words_of(turn), turn.mode)
+
+    def weigh(self, turn: Turn, held: Held | None = None, vector: Sequence[float] | None = None) -> Weighed:
+        """What the classifier thinks of the person's words, else the default role."""
+        words = weighed_words(turn, held)
+        if self.classifier is None or not words:
+            why = "no rule matched" if words else "there are no words of a person's"
+            return Weighed(self._undecided(turn, held, why))
+        previous = Previous(held.role, turn.previous_text) if held else None
+        opinion = self.classifier.classify(words, vector=vector, previous=previous)
+        if opinion.abstains and (going_on := wish_of_follow_up(turn, held)):
+            return Weighed(going_on)
+        role = max(opinion.probabilities, key=lambda role: opinion.probabilities[role])
+        confidence = opinion.probabilities[role]
+        how = "is not sure: its best guess" if opinion.abstains else "finds"
+        wish = Wish(
+            role,
+            f"the classifier {how} {role} ({confidence:.2f})",
+            "classifier",
+            confidence,
+            opinion.evidence,
+            opinion.probabilities,
+        )
+        return Weighed(wish, opinion.abstains)
+
+    def decide(
+        self,
+        turn: Turn,
+        parts: PromptParts,
+        candidates: Mapping[Role, Candidate],
+        circumstances: Circumstances = NOTHING_KNOWN,
+        wish: Wish | None = None,
+    ) -> RouteDecision:
+        """Choose among `candidates`, the models that are there, for a prompt of `parts` tokens.
+
+        `wish` is what the steps before came to; without it they are gone through here.
+
+        Raises:
+            UnknownModel: as `wish`.
             ContextTooLong: no model that is there has a window for the request.
             BadRequest: no model that is there can do what the request needs (images, tools).
+            BackendUnavailable: only models that just failed could.
         """
-        wanted, reason = self._wanted(turn, candidates)
-        ruled_out = self._ruled_out(turn, parts, candidates)
-        for role in (wanted, *self.fallbacks.get(wanted, ()), *ROLES):
-            if role not in ruled_out:
-                if role != wanted:
-                    reason = f"{reason}; {wanted} ruled out: {ruled_out[wanted]}"
-                return RouteDecision(role, candidates[role].name, reason, wanted, ruled_out)
-        raise _nothing_left(turn, parts, candidates, ruled_out)
+        held, broken = circumstances.held, circumstances.broken
+        wish = wish or self.wish(turn, candidates, held) or self.weigh(turn, held).wish
+        ruled_out = rule_out(turn, parts, candidates, model_names=self.model_names, broken=broken)
+        allowed = [role for role in ROLES if role not in ruled_out]
+        if not allowed:
+            raise nothing_left(turn, parts, candidates, ruled_out, broken=broken)
+        role, reason = self._chosen(wish, allowed, circumstances)
+        if wish.role in ruled_out:
+            reason = f"{reason}; {wish.role} ruled out: {ruled_out[wish.role]}"
+        return RouteDecision(
+            role=role,
+            model=candidates[role].name,
+            reason=reason,
+            wanted=wish.role,
+            ruled_out=ruled_out,
+            step=wish.step,
+            confidence=wish.confidence,
+            evidence=wish.evidence,
+            candidates=tuple(
+                replace(
+                    self._considered(each, candidates, circumstances, wish),
+                    reason=ruled_out.get(each) or _why_not(each, role, wish),
+                    ruled_out=each in ruled_out,
+                )
+                for each in ROLES
+            ),
+        )
 
-    def _wanted(self, turn: Turn, candidates: Mapping[Role, Candidate]) -> tuple[Role, str]:
-        if turn.model != AUTOMATIC and turn.model not in self.automatic_names:
-            return self._asked_for(turn.model, candidates), f"asked for by model id {turn.model}"
-        if turn.has_images:
-            return VISION_ROLE, "the request has images"
-        return decide_by_rules(self.routing, turn.person_text, turn.mode)
+    def _undecided(self, turn: Turn, held: Held | None, why: str) -> Wish:
+        if held is not None and not turn.person_text:
+            return Wish(held.role, f"{why}: the conversation's role", "lock")
+        return Wish(self.routing.default_role, f"{why}: the default role", "default", confidence=0.0)
 
-    def _ruled_out(self, turn: Turn, parts: PromptParts, candidates: Mapping[Role, Candidate]) -> dict[Role, str]:
-        reasons = {
-            role: _unfit(turn, parts, candidates[role])
-            if role in candidates
-            else f"{self.model_names[role]} is not there (`ollama pull {self.model_names[role]}`)"
-            for role in ROLES
-        }
-        return {role: reason for role, reason in reasons.items() if reason}
+    def _may_begin_what_was_planned(self, turn: Turn, held: Held | None) -> bool:
+        """Whether "yes" may tell to build what an analysis laid out: that is the classifier's to say, where it can."""
+        return (
+            self.classifier is not None
+            and held is not None
+            and held.role == "memory_analysis"
+            and not (held.mode == "plan" and turn.mode in {"act", "yolo"})
+            and is_follow_up(turn.person_text)
+        )
 
-    def _asked_for(self, model: str, candidates: Mapping[Role, Candidate]) -> Role:
-        for role in ROLES:
-            if model in {role, self.model_names[role]}:
-                return role
-        for role, candidate in candidates.items():
-            if model == candidate.name:
-                return role
-        names = ", ".join([*sorted(self.automatic_names), *ROLES])
-        raise UnknownModel(f"There is no model {model[:100]!r}: use one of {names}.", param="model")
+    def _chosen(self, wish: Wish, allowed: Sequence[Role], circumstances: Circumstances) -> tuple[Role, str]:
+        expected = {role: circumstances.expected[role] for role in allowed if role in circumstances.expected}
+        if wish.probabilities is None or not expected or not circumstances.seconds_count:
+            ranked = (wish.role, *self.fallbacks.get(wish.role, ()), *ROLES)
+            return next(role for role in ranked if role in allowed), wish.reason
+        fit = hand_over(wish.probabilities, allowed, self.fallbacks)
+        choice = choose(fit, expected, _serving(circumstances.held, fit, expected))
+        reason = wish.reason if choice.role == wish.role else f"{wish.reason}; {choice.reason}"
+        return choice.role, reason
 
-
-def decide_by_rules(routing: RoutingSettings, person_text: str, mode: Mode) -> tuple[Role, str]:
-    """The first rule that matches the person's words (their first 4,000 characters), else the default role.
-
-    The reason is logged and kept, so it does not quote them.
-    """
-    text = person_text[:MAX_MATCHED_CHARS]
-    for rule in _by_priority(routing.rules):
-        if rule.modes and mode not in rule.modes:
-            continue
-        if _compiled(rule.pattern).search(text):
-            return rule.role, f"rule '{rule.name}' matched"
-    return routing.default_role, "no rule matched: the default role"
-
-
-@lru_cache(maxsize=64)
-def _by_priority(rules: Sequence[RoutingRule]) -> tuple[RoutingRule, ...]:
-    return tuple(sorted(rules, key=lambda rule: -rule.priority))
-
-
-@lru_cache(maxsize=1024)
-def _compiled(pattern: str) -> re.Pattern[str]:
-    return re.compile(pattern, re.IGNORECASE)
-
-
-def _unfit(turn: Turn, parts: PromptParts, candidate: Candidate) -> str | None:
-    if turn.has_images and not candidate.vision:
-        return f"{candidate.name} cannot see images"
-    if turn.offers_tools and not candidate.tools:
-        return f"{candidate.name} cannot call tools"
-    if not parts.fits(candidate.window_tokens):
-        return f"{parts.total} tokens do not fit the window of {candidate.name} ({candidate.window_tokens})"
-    return None
+    def _considered(
+        self, role: Role, candidates: Mapping[Role, Candidate], circumstances: Circumstances, wish: Wish
+    ) -> Considered:
+        return Considered(
+            role=role,
+            model=candidates[role].name if role in candidates else self.model_names[role],
+            fit=None if wish.probabilities is None else wish.probabilities.get(role, 0.0),
+            expected=circumstances.expected.get(role),
+        )
 
 
-def _nothing_left(
-    turn: Turn, parts: PromptParts, candidates: Mapping[Role, Candidate], ruled_out: Mapping[Role, str]
-) -> BadRequest:
-    largest = max((candidate.window_tokens for candidate in candidates.values()), default=0)
-    if not parts.fits(largest):
-        return parts.too_long(largest)
-    reasons = "; ".join(f"{role}: {why}" for role, why in ruled_out.items())
-    if turn.has_images:
-        return BadRequest(f"No model that is there can see these images ({reasons}): send text only.", param="messages")
-    return BadRequest(f"No model that is there can take this request ({reasons}): send no tools.", param="tools")
+def _serving(held: Held | None, fit: Mapping[Role, float], expected: Mapping[Role, Expected]) -> Role | None:
+    """The role to stay with unless a switch pays: the conversation's, else the best fit of those that are loaded."""
+    if held is not None:
+        return held.role
+    loaded = [role for role in expected if expected[role].load_s == 0]
+    return max(loaded, key=lambda role: fit.get(role, 0.0), default=None)
+
+
+def _why_not(role: Role, chosen: Role, wish: Wish) -> str:
+    """What a candidate that could answer is told by."""
+    if role == chosen:
+        return "chosen"
+    if wish.probabilities is None:
+        return "not asked for"
+    return "the switch does not pay" if role == wish.role else "fits less"
+
+
+def weighed_words(turn: Turn, held: Held | None) -> str:
+    """What the classifier is shown: the latest words, beside which it knows of the turn before if there is a record."""
+    return turn.person_text if held else words_of(turn)
+
+
+def words_of(turn: Turn) -> str:
+    """The words a role is found by: the latest, or those before where the latest only say to go on."""
+    if turn.previous_text and is_follow_up(turn.person_text):
+        return turn.previous_text
+    return turn.person_text

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from chains.decide import RouteDecision
+from chains.decision import RouteDecision
 from chains.ledger import Ledger
 
 FinishReason = Literal["stop", "length", "tool_calls"]

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from langchain_core.messages import BaseMessage, HumanMessage, ToolMessage
 
-from config.schema import Mode
+from chains.marks import find_mark, without_marks
+from config.schema import Mode, Role
 
 AUTOMATIC = ""
 
@@ -49,8 +50,10 @@ class Turn:
     """One request as the graph sees it.
 
     `person_text` holds the person's own latest words without a client's boilerplate, "" where there are none;
-    `person_index` is the message that holds them. `from_machine` tells that the last message is a tool result or
-    another text no person typed. `tools` and `answer_schema` are JSON schemas as the client sent them.
+    `person_index` is the message that holds them, `previous_text` the words before those. `mark` is the role that the
+    latest words name with `@fast`, `@code` or `@deep`; the marks themselves stand in none of these texts.
+    `from_machine` tells that the last message is a tool result or another text no person typed. `tools` and
+    `answer_schema` are JSON schemas as the client sent them.
     """
 
     messages: tuple[BaseMessage, ...]
@@ -66,6 +69,8 @@ class Turn:
     sampling: Sampling = field(default_factory=Sampling)
     answer_schema: Mapping[str, Any] | Literal["json"] | None = None
     session: str | None = None
+    mark: Role | None = None
+    previous_text: str = ""
 
     @property
     def has_images(self) -> bool:
@@ -92,13 +97,38 @@ class Turn:
         mode: Mode = "none",
     ) -> Turn:
         """A Turn from plain messages, where the last human message is what a person typed."""
-        person_index = next((i for i in reversed(range(len(messages))) if isinstance(messages[i], HumanMessage)), None)
+        indexes = [index for index, message in enumerate(messages) if isinstance(message, HumanMessage)]
+        texts = [str(messages[index].text) for index in indexes]
         return cls(
-            messages=tuple(messages),
-            person_text="" if person_index is None else str(messages[person_index].text),
-            person_index=person_index,
+            messages=tuple(map(_without_marks, messages)),
+            person_text=without_marks(texts[-1]) if texts else "",
+            person_index=indexes[-1] if indexes else None,
             from_machine=bool(messages) and isinstance(messages[-1], ToolMessage),
             mode=mode,
             workspace=workspace,
             model=model,
+            mark=find_mark(texts[-1]) if texts else None,
+            previous_text=without_marks(texts[-2]) if len(texts) > 1 else "",
         )
+
+
+def _without_marks(message: BaseMessage) -> BaseMessage:
+    return replace_in_texts(message, without_marks) if isinstance(message, HumanMessage) else message
+
+
+def replace_in_texts(message: HumanMessage, replaced: Callable[[str], str]) -> HumanMessage:
+    """The message with each of its texts replaced; the very same one where that changes nothing."""
+    content = message.content
+    changed: str | list[str | dict[Any, Any]]
+    if isinstance(content, str):
+        changed = replaced(content)
+    else:
+        changed = [
+            replaced(part)
+            if isinstance(part, str)
+            else {**part, "text": replaced(str(part["text"]))}
+            if part.get("type") == "text" and "text" in part
+            else part
+            for part in content
+        ]
+    return message if changed == content else message.model_copy(update={"content": changed})

@@ -9,6 +9,8 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
+from config.patterns import why_hostile
+
 Role = Literal["memory_fast", "implementation", "memory_analysis"]
 Mode = Literal["plan", "act", "yolo", "none"]
 LogLevel = Literal["debug", "info", "warning", "error"]
@@ -17,6 +19,7 @@ StoreName = Literal["faiss", "chroma", "qdrant"]
 ROLES: tuple[Role, ...] = ("memory_fast", "implementation", "memory_analysis")
 
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
+Rate = Annotated[float, Field(gt=0, le=1_000_000)]
 Gigabytes = Annotated[float, Field(ge=0, le=4096)]
 Tokens = Annotated[int, Field(ge=256, le=10_485_760)]
 KEEP_ALIVE = r"^(-1|0|\d+(s|m|h))$"
@@ -39,6 +42,9 @@ class RoleSettings(_Frozen):
     keep_alive: str = Field(pattern=KEEP_ALIVE)
     memory_gb: Gigabytes
     thinking: bool | None = None
+    load_s: Seconds = 15
+    prefill_tokens_per_s: Rate = 300
+    answer_tokens_per_s: Rate = 10
     fallbacks: tuple[Role, ...] = ()
 
     @property
@@ -75,6 +81,8 @@ class RoutingRule(_Frozen):
             re.compile(pattern, re.IGNORECASE)
         except re.error as error:
             raise ValueError(f"must be a regular expression: {error}") from error
+        if why := why_hostile(pattern):
+            raise ValueError(f"must be quick on any text: {why}")
         return pattern
 
 
@@ -83,6 +91,8 @@ class RoutingSettings(_Frozen):
 
     default_role: Role = "implementation"
     rules: tuple[RoutingRule, ...] = ()
+    arbiter: bool = True
+    arbiter_timeout_s: Seconds = 4
 
 
 class MachineSettings(_Frozen):
@@ -205,6 +215,7 @@ class SessionSettings(_Frozen):
 
     enabled: bool = True
     expiry_days: float = Field(default=14, gt=0, le=3650)
+    max_records: int = Field(default=20_000, ge=100, le=10_000_000)
 
 
 class LoggingSettings(_Frozen):

@@ -60,6 +60,8 @@ async def _stream(state: RouterState, runtime: Runtime[Deps]) -> list[AnswerEven
         async for event in events:
             tell(event)
             gathered.append(event)
+            if isinstance(event, Finished):
+                runtime.context.speeds.learn(state["decision"].role, card.name, event)
     return gathered
 
 

@@ -4,51 +4,102 @@ blocks that were put into it. Keys are fingerprints; no message of the client's 
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
-from langgraph.store.base import BaseStore, GetOp, PutOp
+from langgraph.store.base import BaseStore, GetOp, PutOp, SearchOp
+
+from chains.lock import Held
+from config.schema import ROLES
 
 CONVERSATIONS = ("conversations",)
 BLOCKS = ("blocks",)
 MAX_PREFIXES = 200
+MAX_RECORDS = 20_000
+TRIM_EVERY = 50
 
 log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of the conversation a request goes on with; nothing for a new one."""
+
+    conversation: str | None = None
+    held: Held | None = None
+
+
+@dataclass(slots=True)
+class _Writing:
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    since_trim: int = TRIM_EVERY
+
+
+@dataclass(frozen=True, slots=True)
 class Sessions:
-    """The records over one store; None remembers nothing. A store that fails is reported and does without."""
+    """The records over one store; None remembers nothing. A store that fails is reported and does without.
+
+    Of each kind `max_records` are kept, the newest, give or take some fifty.
+    """
 
     store: BaseStore | None
+    max_records: int = MAX_RECORDS
+    _writing: _Writing = field(default_factory=_Writing, init=False, repr=False, compare=False)
 
-    async def conversation_of(self, chain: Sequence[str]) -> str | None:
-        """The conversation whose longest known prefix these fingerprints share, None for a new one."""
+    async def find(
+        self, chain: Sequence[str], *, session: str | None = None, session_key: str = "", touch: bool = True
+    ) -> Known:
+        """The conversation whose longest known prefix these fingerprints share.
+
+        A prefix that two conversations had in common tells neither; it tells the role where both had the same. With
+        `session`, an id that the client sent, only that session's own records count, the last one under `session_key`
+        where no prefix is known. `touch` puts off the expiry of what is read.
+        """
         prefixes = list(reversed(chain))[:MAX_PREFIXES]
-        found = await self._get(CONVERSATIONS, prefixes)
-        return next((str(found[prefix]["conversation"]) for prefix in prefixes if prefix in found), None)
+        keys = [*prefixes, session_key] if session else prefixes
+        found = await self._get(CONVERSATIONS, keys, touch=touch)
+        for key in keys:
+            record = found.get(key)
+            if record is None or (session and record.get("conversation") != session):
+                continue
+            return Known(str(record.get("conversation") or "") or None, _held(record))
+        return Known()
 
-    async def blocks_of(self, fingerprints: Sequence[str]) -> dict[str, str]:
+    async def blocks_of(self, fingerprints: Sequence[str], *, touch: bool = True) -> dict[str, str]:
         """The memory blocks that were put beside these messages, by fingerprint."""
-        found = await self._get(BLOCKS, fingerprints)
+        found = await self._get(BLOCKS, fingerprints, touch=touch)
         return {fingerprint: str(value["block"]) for fingerprint, value in found.items()}
 
     async def keep_block(self, fingerprint: str, block: str) -> None:
         """Remember what was put beside a message; "" where nothing was."""
-        await self._put(BLOCKS, fingerprint, {"block": block})
+        await self._put(BLOCKS, {fingerprint: {"block": block}})
 
-    async def keep_conversation(self, fingerprint: str, record: Mapping[str, Any]) -> None:
-        """Remember that a prefix belongs to `record["conversation"]`, with the route it took."""
-        await self._put(CONVERSATIONS, fingerprint, dict(record))
+    async def keep_conversation(self, fingerprints: Sequence[str], record: Mapping[str, Any]) -> None:
+        """Remember that these prefixes belong to `record["conversation"]`, with the route it took.
 
-    async def _get(self, namespace: tuple[str, ...], keys: Sequence[str]) -> dict[str, dict[str, Any]]:
+        One that belongs to another conversation already belongs to neither from then on.
+        """
+        if self.store is None:
+            return
+        async with self._writing.lock:
+            known = await self._get(CONVERSATIONS, fingerprints, touch=False)
+            await self._put(CONVERSATIONS, {key: _merged(known.get(key), record) for key in fingerprints})
+
+    async def keep_session(self, key: str, record: Mapping[str, Any]) -> None:
+        """Remember the last request of a session that the client named."""
+        await self._put(CONVERSATIONS, {key: dict(record)})
+
+    async def _get(
+        self, namespace: tuple[str, ...], keys: Sequence[str], *, touch: bool = True
+    ) -> dict[str, dict[str, Any]]:
         if self.store is None or not keys:
             return {}
         try:
-            items = await self.store.abatch([GetOp(namespace, key) for key in keys])
+            items = await self.store.abatch([GetOp(namespace, key, refresh_ttl=touch) for key in keys])
         except (
             sqlite3.Error,
             ValueError,
@@ -57,12 +108,46 @@ class Sessions:
             return {}
         return {key: item.value for key, item in zip(keys, items, strict=True) if item is not None}  # type: ignore[union-attr]
 
-    async def _put(self, namespace: tuple[str, ...], key: str, value: dict[str, Any]) -> None:
+    async def _put(self, namespace: tuple[str, ...], values: Mapping[str, dict[str, Any]]) -> None:
         if self.store is None:
             return
         try:
             # A PutOp knows nothing of the store's default expiry; without one the record would stay for ever.
             ttl = (self.store.ttl_config or {}).get("default_ttl")
-            await self.store.abatch([PutOp(namespace, key, value, ttl=ttl)])
+            await self.store.abatch([PutOp(namespace, key, value, ttl=ttl) for key, value in values.items()])
+            self._writing.since_trim += len(values)
+            if self._writing.since_trim >= TRIM_EVERY:
+                self._writing.since_trim = 0
+                await self._trim()
         except sqlite3.Error as error:
             log.warning("session store cannot be written", error=type(error).__name__)
+
+    async def _trim(self) -> None:
+        """Delete the oldest records beyond the bound."""
+        assert self.store is not None  # noqa: S101 - only called where there is one
+        for namespace in (CONVERSATIONS, BLOCKS):
+            while True:
+                search = SearchOp(namespace, limit=TRIM_EVERY * 4, offset=self.max_records, refresh_ttl=False)
+                (items,) = await self.store.abatch([search])
+                if not isinstance(items, list) or not items:
+                    break
+                await self.store.abatch([PutOp(namespace, item.key, None) for item in items if hasattr(item, "key")])
+
+
+def _merged(known: Mapping[str, Any] | None, record: Mapping[str, Any]) -> dict[str, Any]:
+    if known is None or known.get("conversation") == record["conversation"]:
+        return dict(record)
+    same_role = known.get("role") == record.get("role")
+    return {**record, "conversation": "", **({} if same_role else {"role": ""})}
+
+
+def _held(record: Mapping[str, Any]) -> Held | None:
+    role, mode, tokens = record.get("role"), record.get("mode"), record.get("prompt_tokens")
+    if role not in ROLES:
+        return None
+    return Held(
+        role=role,
+        model=str(record.get("model", "")),
+        mode=mode if mode in {"plan", "act", "yolo"} else "none",
+        prompt_tokens=tokens if isinstance(tokens, int) else 0,
+    )

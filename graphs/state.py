@@ -6,7 +6,7 @@ from langchain_core.messages import AIMessage, AnyMessage
 from typing_extensions import TypedDict
 
 from backends.types import ModelCard
-from chains.decide import RouteDecision
+from chains.decision import RouteDecision
 from chains.ledger import Ledger
 from chains.turn import Turn
 from config.schema import Mode
@@ -34,6 +34,7 @@ class RouterState(RouterInput, total=False):
     ledger: Ledger
     chain: list[str]
     conversation: str
+    query_vector: list[float] | None
     blocks: dict[int, str]
     sources: list[str]
     memory_note: str | None
@@ -52,7 +53,7 @@ class RouterOutput(TypedDict):
 
 
 class RouteUpdate(TypedDict):
-    """What `route` adds."""
+    """What `route` adds; `query_vector` embeds the person's words where they had to be."""
 
     turn: Turn
     decision: RouteDecision
@@ -60,6 +61,7 @@ class RouteUpdate(TypedDict):
     ledger: Ledger
     chain: list[str]
     conversation: str
+    query_vector: list[float] | None
 
 
 class MemoryUpdate(TypedDict):

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 import orjson
 import structlog
@@ -37,8 +38,17 @@ class Pace:
 class AnswerResponse(Response):
     """An answer as an ASGI response. The run lives inside the call: who hangs up cancels it and its model call."""
 
-    def __init__(self, run: Callable[[], Events], stamp: Stamp, journal: RequestJournal, pace: Pace) -> None:
+    def __init__(
+        self,
+        run: Callable[[], Events],
+        stamp: Stamp,
+        journal: RequestJournal,
+        pace: Pace,
+        *,
+        explain: bool = False,
+    ) -> None:
         super().__init__()
+        self._explain = explain
         self._run = run
         self._stamp = stamp
         self._journal = journal
@@ -54,6 +64,9 @@ class AnswerResponse(Response):
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         raise NotImplementedError
+
+    def _explanation(self) -> dict[str, Any] | None:
+        return self._journal.explanation() if self._explain else None
 
     async def _break_off(self, error: RouterError, scope: Scope, receive: Receive, send: Send) -> None:
         """Tell the client that the answer will not come, or not to its end."""
@@ -77,7 +90,7 @@ class WholeResponse(AnswerResponse):
         except RouterError as error:
             await self._refuse(error, scope, receive, send)
             return
-        body = orjson.dumps(completion(self._stamp, events))
+        body = orjson.dumps(completion(self._stamp, events, self._explanation()))
         response = Response(body, media_type="application/json", headers=self._journal.headers())
         await response(scope, receive, send)
         self._journal.close("ok")
@@ -95,11 +108,13 @@ class StreamResponse(AnswerResponse):
         *,
         include_usage: bool,
         lenient_end: bool,
+        explain: bool = False,
     ) -> None:
-        super().__init__(run, stamp, journal, pace)
+        super().__init__(run, stamp, journal, pace, explain=explain)
         self._include_usage = include_usage
         self._lenient_end = lenient_end
         self._begun = False
+        self._opened = False
         self._spoke = False
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -119,6 +134,9 @@ class StreamResponse(AnswerResponse):
     async def _stream(self, first: RouterEvent | None, inbox: Inbox, send: Send) -> None:
         await self._begin(send)
         try:
+            if first is None and self._explain and self._journal.routed is None:
+                first = await self._next(inbox, send)  # the decision, which the first chunk is to tell
+            await self._open(send)
             event = first if first is not None else await self._next(inbox, send)
             while not isinstance(event, Finished):
                 if chunk := event_chunk(self._stamp, event):
@@ -147,7 +165,11 @@ class StreamResponse(AnswerResponse):
         raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
         await send({"type": "http.response.start", "status": 200, "headers": raw})
         self._begun = True
-        await _send(send, encode(first_chunk(self._stamp)))
+
+    async def _open(self, send: Send) -> None:
+        if not self._opened:
+            self._opened = True
+            await _send(send, encode(first_chunk(self._stamp, self._explanation())))
 
     async def _break_off(self, error: RouterError, scope: Scope, receive: Receive, send: Send) -> None:
         if not self._begun:
@@ -157,6 +179,7 @@ class StreamResponse(AnswerResponse):
 
     async def _end_broken(self, error: RouterError, send: Send) -> None:
         """Cline's SDK asks again after an empty answer that ends with `error`, but not after an error object."""
+        await self._open(send)
         chunk = error_chunk(self._stamp, error)
         if self._lenient_end and not self._spoke:
             del chunk["error"]

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 
 from config.errors import RouterError
-from wire import chat, health, memory, models
+from wire import chat, health, memory, models, route
 from wire.errors import error_object, error_response, internal_error, plain_error
 from wire.published import PATH, Asked, bad_question, publish
 from wire.published_guard import PublishedGuard
@@ -47,6 +47,7 @@ def create_app(open_service: OpenService, *, version: str, max_body_bytes: int) 
     app.add_exception_handler(ValidationError, _bad_question)
     app.add_exception_handler(Exception, _unexpected_error)
     app.include_router(chat.routes)
+    app.include_router(route.routes)
     app.include_router(models.routes)
     app.include_router(health.routes)
     app.include_router(memory.routes)

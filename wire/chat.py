@@ -48,7 +48,7 @@ def _answer(service: RouterService, parsed: ParsedRequest, journal: RequestJourn
     pace = Pace(server.hold_status_s, server.heartbeat_s)
     run = partial(run_graph, service, RouterInput(turn=parsed.turn))
     if not parsed.stream:
-        return WholeResponse(run, stamp, journal, pace)
+        return WholeResponse(run, stamp, journal, pace, explain=parsed.explain)
     return StreamResponse(
         run,
         stamp,
@@ -56,4 +56,5 @@ def _answer(service: RouterService, parsed: ParsedRequest, journal: RequestJourn
         pace,
         include_usage=parsed.include_usage,
         lenient_end=parsed.dialect == "cline_sdk",
+        explain=parsed.explain,
     )

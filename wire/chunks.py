@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,9 +20,9 @@ class Stamp:
     model: str
 
 
-def first_chunk(stamp: Stamp) -> dict[str, Any]:
-    """Opens the answer."""
-    return _chunk(stamp, {"role": "assistant", "content": ""})
+def first_chunk(stamp: Stamp, router: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Opens the answer; `router` is the decision, for a client that asked for it."""
+    return _chunk(stamp, {"role": "assistant", "content": ""}) | _told(router)
 
 
 def event_chunk(stamp: Stamp, event: RouterEvent) -> dict[str, Any] | None:
@@ -50,8 +50,8 @@ def error_chunk(stamp: Stamp, error: RouterError) -> dict[str, Any]:
     return {**_chunk(stamp, {}, "error"), "error": error_object(error)}
 
 
-def completion(stamp: Stamp, events: Iterable[RouterEvent]) -> dict[str, Any]:
-    """The whole answer as one object, for a client that does not stream."""
+def completion(stamp: Stamp, events: Iterable[RouterEvent], router: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The whole answer as one object, for a client that does not stream; `router` as in `first_chunk`."""
     kept = list(events)
     finished = next(event for event in reversed(kept) if isinstance(event, Finished))
     text = "".join(event.text for event in kept if isinstance(event, TextDelta))
@@ -71,7 +71,7 @@ def completion(stamp: Stamp, events: Iterable[RouterEvent]) -> dict[str, Any]:
     }
     if finished.usage:
         whole["usage"] = usage_object(finished.usage)
-    return whole
+    return whole | _told(router)
 
 
 def usage_object(usage: Usage) -> dict[str, Any]:
@@ -94,6 +94,10 @@ def _chunk(stamp: Stamp, delta: dict[str, Any], finish_reason: str | None = None
         "model": stamp.model,
         "choices": [{"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}],
     }
+
+
+def _told(router: Mapping[str, Any] | None) -> dict[str, Any]:
+    return {"router": router} if router else {}
 
 
 def _tool_call(event: ToolCallMade) -> dict[str, Any]:

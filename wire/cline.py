@@ -9,6 +9,8 @@ from typing import Literal
 
 from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage, ToolMessage
 
+from chains.marks import without_marks
+from chains.turn import replace_in_texts
 from config.schema import Mode
 
 Dialect = Literal["cline_sdk", "cline_legacy", "plain"]
@@ -46,6 +48,7 @@ class Understood:
     mode: Mode
     workspace: str | None
     is_task: bool
+    previous_text: str = ""
 
 
 def understand(messages: Sequence[BaseMessage], tool_names: Sequence[str]) -> Understood:
@@ -54,7 +57,7 @@ def understand(messages: Sequence[BaseMessage], tool_names: Sequence[str]) -> Un
     dialect = _dialect(system, messages)
     if system.lstrip().startswith(_COMPACTION):
         return Understood("cline_sdk", "", None, from_machine=True, mode="none", workspace=None, is_task=False)
-    index, text = _latest_words(messages, dialect)
+    index, text, previous = _latest_words(messages, dialect)
     last = messages[-1] if messages else None
     return Understood(
         dialect=dialect,
@@ -64,7 +67,26 @@ def understand(messages: Sequence[BaseMessage], tool_names: Sequence[str]) -> Un
         mode=_mode(system, messages, tool_names, dialect),
         workspace=_workspace(system, messages, dialect),
         is_task=True,
+        previous_text=previous,
     )
+
+
+def without_marks_of_person(message: BaseMessage, dialect: Dialect) -> BaseMessage:
+    """The message without `@fast` and the like in a person's words; whatever else stands in it is left alone."""
+    if not isinstance(message, HumanMessage) or "@" not in message.text:
+        return message
+
+    def cleaned(text: str) -> str:
+        spans = [span for span in _tagged(text) if span] if _has_tags(text, dialect) else [_words(text, dialect)]
+        for span in spans if _words(text, dialect) else ():
+            text = text.replace(span, without_marks(span), 1)
+        return text
+
+    return replace_in_texts(message, cleaned)
+
+
+def _has_tags(text: str, dialect: Dialect) -> bool:
+    return dialect == "cline_legacy" and _PERSON_TAG_OPENS.search(text) is not None
 
 
 def _dialect(system: str, messages: Sequence[BaseMessage]) -> Dialect:
@@ -78,14 +100,18 @@ def _dialect(system: str, messages: Sequence[BaseMessage]) -> Dialect:
     return "plain"
 
 
-def _latest_words(messages: Sequence[BaseMessage], dialect: Dialect) -> tuple[int | None, str]:
+def _latest_words(messages: Sequence[BaseMessage], dialect: Dialect) -> tuple[int | None, str, str]:
+    """Index and words of the latest message of the person's, and the words of the one before."""
+    found: list[tuple[int, str]] = []
     for index in reversed(range(len(messages))):
         message = messages[index]
-        if isinstance(message, HumanMessage):
-            words = _words(message.text, dialect)
-            if words:
-                return index, words
-    return None, ""
+        if isinstance(message, HumanMessage) and (words := _words(message.text, dialect)):
+            found.append((index, words))
+            if len(found) > 1:
+                break
+    if not found:
+        return None, "", ""
+    return *found[0], found[1][1] if len(found) > 1 else ""
 
 
 def _words(text: str, dialect: Dialect) -> str:

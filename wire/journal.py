@@ -8,6 +8,7 @@ from typing import Any
 
 import structlog
 
+from chains.decision import RouteDecision
 from chains.events import Finished, Routed, RouterEvent
 
 log = structlog.get_logger("request")
@@ -39,15 +40,15 @@ class RequestJournal:
         """The response headers that tell the decision, as far as it is known."""
         headers = {"x-request-id": self.request_id}
         if self.routed:
-            decision = self.routed.decision
-            headers |= {
-                "x-router-role": decision.role,
-                "x-router-model": _header_text(decision.model),
-                "x-router-reason": _header_text(decision.reason),
+            headers |= decision_headers(self.routed.decision) | {
                 "x-router-context": self.routed.ledger.header(),
                 "x-router-conversation": _header_text(self.routed.conversation),
             }
         return headers
+
+    def explanation(self) -> dict[str, Any] | None:
+        """The whole decision, for a client that asks; None while it is not known."""
+        return self.routed.decision.report() if self.routed else None
 
     def close(self, outcome: str) -> None:
         """Write the line; `outcome` is `ok`, `client_gone` or an error's code."""
@@ -74,6 +75,10 @@ class RequestJournal:
             "role": decision.role,
             "model": decision.model,
             "why": decision.reason,
+            "step": decision.step,
+            "wanted": decision.wanted,
+            "confidence": round(decision.confidence, 3),
+            "candidates": decision.considered(),
             "context": ledger.header(),
             "passages": len(self.routed.sources),
             "memory_note": self.routed.memory_note,
@@ -95,6 +100,15 @@ class RequestJournal:
                 "answer_s": round(timings.answer_s, 3),
             }
         return facts
+
+
+def decision_headers(decision: RouteDecision) -> dict[str, str]:
+    """Who answers and why, as response headers."""
+    return {
+        "x-router-role": decision.role,
+        "x-router-model": _header_text(decision.model),
+        "x-router-reason": _header_text(decision.reason),
+    }
 
 
 def _header_text(text: str) -> str:

@@ -10,10 +10,11 @@ from typing import Any
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolCall, ToolMessage
 
+from chains.marks import find_mark, without_marks
 from chains.turn import Sampling, ToolChoice, Turn
 from config.errors import BadRequest
 from wire.body import nests_too_deep
-from wire.cline import Dialect, understand
+from wire.cline import Dialect, understand, without_marks_of_person
 from wire.openai_request import (
     AssistantTurn,
     ChatRequest,
@@ -28,17 +29,20 @@ from wire.openai_request import (
 
 SESSION_HEADERS = ("x-session-id", "x-session-affinity")
 WORKSPACE_HEADER = "x-workspace"
+EXPLAIN_HEADER = "x-router-explain"
 MAX_SESSION_CHARS = 128
+_YES = {"1", "true"}
 
 
 @dataclass(frozen=True, slots=True)
 class ParsedRequest:
-    """A Turn and how its answer is to be written."""
+    """A Turn and how its answer is to be written; `explain`: the first chunk, or the body, tells the decision."""
 
     turn: Turn
     dialect: Dialect
     stream: bool
     include_usage: bool
+    explain: bool
 
 
 def parse_turn(request: ChatRequest, headers: Mapping[str, str]) -> ParsedRequest:
@@ -53,8 +57,8 @@ def parse_turn(request: ChatRequest, headers: Mapping[str, str]) -> ParsedReques
     metadata = request.metadata or {}
     workspace = _utf8(headers.get(WORKSPACE_HEADER)) or _text(metadata.get("workspace")) or seen.workspace
     turn = Turn(
-        messages=messages,
-        person_text=seen.person_text,
+        messages=tuple(without_marks_of_person(message, seen.dialect) for message in messages),
+        person_text=without_marks(seen.person_text),
         person_index=seen.person_index,
         from_machine=seen.from_machine,
         mode=seen.mode,
@@ -66,12 +70,15 @@ def parse_turn(request: ChatRequest, headers: Mapping[str, str]) -> ParsedReques
         sampling=_sampling(request),
         answer_schema=_answer_schema(request),
         session=_session(headers, metadata),
+        mark=find_mark(seen.person_text),
+        previous_text=without_marks(seen.previous_text),
     )
     return ParsedRequest(
         turn=turn,
         dialect=seen.dialect,
         stream=bool(request.stream),
         include_usage=bool(request.stream_options and request.stream_options.include_usage),
+        explain=headers.get(EXPLAIN_HEADER, "") in _YES or metadata.get("router_explain") in (True, "true", "1"),
     )
 
 

@@ -36,7 +36,7 @@ async def read_memory(state: RouterState, runtime: Runtime[Deps]) -> MemoryUpdat
     known = await deps.sessions.blocks_of(list(human.values())) if deps.memory_settings.enabled else {}
     new_index = _asks_now(state)
     kept = {index: known[key] for index, key in human.items() if known.get(key) and index != new_index}
-    blocks, ledger = await asyncio.to_thread(_that_fit, kept, state["ledger"])
+    blocks, ledger = await asyncio.to_thread(that_fit, kept, state["ledger"])
     recalled = _Recalled()
     if new_index is not None:
         recalled = await _recall(state, deps, ledger)
@@ -60,7 +60,7 @@ def _asks_now(state: RouterState) -> int | None:
     return last if turn.person_index == last and not turn.from_machine and turn.wants_memory else None
 
 
-def _that_fit(kept: dict[int, str], ledger: Ledger) -> tuple[dict[int, str], Ledger]:
+def that_fit(kept: dict[int, str], ledger: Ledger) -> tuple[dict[int, str], Ledger]:
     """The oldest blocks first, so that the prompt's front stays as the model knows it; the rest is told as left out."""
     blocks: dict[int, str] = {}
     for index, block in kept.items():
@@ -82,7 +82,8 @@ async def _recall(state: RouterState, deps: Deps, ledger: Ledger) -> _Recalled:
     budget = min(most, int(ledger.window * settings.window_share), ledger.room) - FENCE_TOKENS
     if budget < MIN_BUDGET_TOKENS:
         return _Recalled(note="The window has no room for memory.")
-    retrieval = await deps.memory.recall(workspace, turn.person_text, budget)
+    vector = state.get("query_vector")
+    retrieval = await deps.memory.recall(workspace, turn.person_text, budget, query_vector=vector)
     return await asyncio.to_thread(_quoted, retrieval, budget + FENCE_TOKENS)
 
 

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from backends.types import Occupancy
 from config.errors import BackendUnavailable, ModelBusy
 from config.schema import ROLES
 from tests.backends.model_service_support import (
@@ -149,3 +150,15 @@ async def test_after_the_end_a_lease_is_unavailable(ollama: ScriptedOllama) -> N
     with pytest.raises(BackendUnavailable):
         async with service.lease(card):
             pass
+
+
+async def test_occupancy_tells_who_is_loaded_and_who_is_busy() -> None:
+    async with ScriptedOllama() as ollama, service_for(ollama.base_url) as service:
+        await service.settled()
+        assert await service.occupancy() == Occupancy(frozenset(), {})
+        await text_of(service, "memory_fast")
+        assert await service.occupancy() == Occupancy(frozenset({"qwen3:30b-a3b"}), {"qwen3:30b-a3b": 0})
+        async with service.lease((await service.cards())["memory_fast"]):
+            assert (await service.occupancy()).calls == {"qwen3:30b-a3b": 1}
+        await ollama.stop_listening()
+        assert (await service.occupancy()).resident is None

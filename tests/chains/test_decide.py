@@ -1,27 +1,42 @@
 from __future__ import annotations
 
+import json
+import time
+from dataclasses import replace
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from langchain_core.messages import HumanMessage
+from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 
-from chains.decide import MAX_MATCHED_CHARS, decide_by_rules
+from chains.decide import Circumstances, Router
+from chains.features import Previous
 from chains.ledger import MIN_ANSWER_TOKENS
-from chains.turn import ToolChoice
-from config.errors import BadRequest, ContextTooLong, UnknownModel
-from config.schema import ROLES, Mode, Role, RoutingRule, RoutingSettings
+from chains.lock import Held
+from chains.seconds import Expected
+from chains.turn import ToolChoice, Turn
+from config.errors import BackendUnavailable, BadRequest, ContextTooLong, RouterError, UnknownModel
+from config.schema import ROLES, Mode, Role
 from tests.chains.chain_support import (
     IMAGE,
     NAMES,
     REFERENCE,
     SMALL,
     TOOL,
+    Judged,
     Model,
+    WordClassifier,
+    judged,
     parts,
     person,
     reference_without,
     router,
 )
+
+
+def weighing() -> Router:
+    return router(classifier=WordClassifier())
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -39,9 +54,10 @@ def test_the_name_of_the_model_that_plays_a_role_is_known_too() -> None:
 
 @pytest.mark.parametrize("name", ["", "cline-memory-router", "auto", "router-auto"])
 def test_automatic_names_leave_the_choice_to_the_rules(name: str) -> None:
-    decision = router().decide(person("Fix the crash in parser.py", model=name), SMALL, REFERENCE)
+    words = person("Fix the crash in parser.py", model=name)
+    decision = router(classifier=WordClassifier()).decide(words, SMALL, REFERENCE)
     assert decision.role == "implementation"
-    assert decision.reason == "rule 'changing code' matched"
+    assert decision.step == "classifier"
     assert decision.ruled_out == {}
 
 
@@ -90,16 +106,16 @@ def test_tools_that_nobody_can_call_are_the_clients_to_remove() -> None:
 
 
 def test_a_window_too_small_falls_to_a_larger_one() -> None:
-    decision = router().decide(person("where are we?"), parts(100_000), REFERENCE)
+    decision = weighing().decide(person("where are we?"), parts(100_000), REFERENCE)
     assert (decision.role, decision.wanted) == ("implementation", "memory_fast")
     assert "100000 tokens do not fit the window of qwen3:30b-a3b (40960)" in decision.reason
-    assert router().decide(person("where are we?"), parts(150_000), REFERENCE).role == "memory_analysis"
+    assert weighing().decide(person("where are we?"), parts(150_000), REFERENCE).role == "memory_analysis"
 
 
 def test_the_smallest_answer_must_fit_too() -> None:
     exactly = 40_960 - MIN_ANSWER_TOKENS
-    assert router().decide(person("where are we?"), parts(exactly), REFERENCE).role == "memory_fast"
-    assert router().decide(person("where are we?"), parts(exactly + 1), REFERENCE).role == "implementation"
+    assert weighing().decide(person("where are we?"), parts(exactly), REFERENCE).role == "memory_fast"
+    assert weighing().decide(person("where are we?"), parts(exactly + 1), REFERENCE).role == "implementation"
 
 
 def test_no_window_large_enough_is_told_with_the_numbers() -> None:
@@ -120,104 +136,213 @@ def test_no_window_large_enough_is_told_with_the_numbers() -> None:
     ],
 )
 def test_a_missing_model_falls_back_as_configured(missing: tuple[Role, ...], text: str, role: Role) -> None:
-    decision = router().decide(person(text), SMALL, reference_without(*missing))
+    decision = weighing().decide(person(text), SMALL, reference_without(*missing))
     assert decision.role == role
     assert "is not there (`ollama pull " in decision.ruled_out[missing[0]]
     assert f"ruled out: {decision.ruled_out[missing[0]]}" in decision.reason
 
 
-def rules(*values: RoutingRule, default: Role = "implementation") -> RoutingSettings:
-    return RoutingSettings(default_role=default, rules=values)
-
-
-def rule(name: str, role: Role, pattern: str, priority: int = 50, modes: tuple[Mode, ...] = ()) -> RoutingRule:
-    return RoutingRule(name=name, role=role, pattern=pattern, priority=priority, modes=modes)
-
-
-def test_the_highest_priority_decides_then_the_first_in_the_file() -> None:
-    routing = rules(
-        rule("low", "implementation", "x", 10),
-        rule("first", "memory_fast", "x", 60),
-        rule("second", "memory_analysis", "x", 60),
+def test_a_rule_says_why() -> None:
+    decision = router().decide(person("update memory bank"), SMALL, REFERENCE)
+    assert (decision.role, decision.step, decision.reason) == (
+        "memory_analysis",
+        "rules",
+        "rule 'memory bank update' matched",
     )
-    assert decide_by_rules(routing, "x", "act") == ("memory_fast", "rule 'first' matched")
+    assert decision.confidence == 1.0
 
 
-def test_modes_limit_a_rule() -> None:
-    routing = rules(rule("planning", "memory_analysis", ".", 90, ("plan",)), default="memory_fast")
-    assert decide_by_rules(routing, "x", "plan")[0] == "memory_analysis"
-    for mode in ("act", "yolo", "none"):
-        assert decide_by_rules(routing, "x", mode) == ("memory_fast", "no rule matched: the default role")
+def test_without_rule_and_classifier_the_default_role_answers() -> None:
+    decision = router().decide(person("hello"), SMALL, REFERENCE)
+    assert (decision.role, decision.step, decision.reason) == (
+        "implementation",
+        "default",
+        "no rule matched: the default role",
+    )
 
 
-def test_rules_look_at_the_first_words_only() -> None:
-    routing = rules(rule("late", "memory_fast", "needle"))
-    assert decide_by_rules(routing, "a" * (MAX_MATCHED_CHARS - 6) + "NEEDLE", "none")[0] == "memory_fast"
-    assert decide_by_rules(routing, "a" * (MAX_MATCHED_CHARS - 5) + "needle", "none")[0] == "implementation"
+def test_the_classifier_weighs_what_no_rule_knows() -> None:
+    asks = WordClassifier()
+    decision = router(classifier=asks).decide(person("where are we?"), SMALL, REFERENCE)
+    assert (decision.role, decision.step, decision.confidence) == ("memory_fast", "classifier", 0.9)
+    assert decision.evidence == ("words of memory_fast",)
+    assert [(each.role, each.fit) for each in decision.candidates] == [
+        ("memory_fast", 0.9),
+        ("implementation", pytest.approx(0.05)),
+        ("memory_analysis", pytest.approx(0.05)),
+    ]
+    assert asks.asked == [("where are we?", None, None)]
 
 
-def test_a_reason_quotes_none_of_the_persons_words() -> None:
-    """It is in every log line and in the session's record."""
-    _, reason = decide_by_rules(rules(rule("all", "memory_fast", ".*")), "my password is tide", "none")
-    assert reason == "rule 'all' matched"
+def test_a_classifier_that_abstains_says_so() -> None:
+    weighed = router(classifier=WordClassifier()).weigh(person("hm?"))
+    assert weighed.abstains
+    assert weighed.wish.reason == "the classifier is not sure: its best guess implementation (0.40)"
 
 
-SHIPPED: list[tuple[str, Role]] = [
-    ("update memory bank", "memory_analysis"),
-    ("Please initialise the memory bank for this repository", "memory_analysis"),
-    ("write today's decisions into the memory-bank", "memory_analysis"),
-    ("Refresh memory_bank/activeContext.md", "memory_analysis"),
-    ("read memory bank and say what the project is", "memory_fast"),
-    ("Follow your custom instructions", "memory_fast"),
-    ("Check the memory bank: which database did we choose?", "memory_fast"),
-    ("look into the memory bank first, then fix the bug", "memory_fast"),
-    ("What trade-offs did you consider for the queue?", "memory_analysis"),
-    ("Review the whole project and tell me what is weak", "memory_analysis"),
-    ("Make a plan for moving off Redis", "memory_analysis"),
-    ("plan the implementation of the importer", "memory_analysis"),
-    ("Design an event store that survives restarts", "memory_analysis"),
-    ("Is the architecture of the scheduler sound?", "memory_analysis"),
-    ("review our codebase before the release", "memory_analysis"),
-    ("Give me a migration strategy from Vue 2 to 3", "memory_analysis"),
-    ("where are we?", "memory_fast"),
-    ("What is left to do on the importer?", "memory_fast"),
-    ("what did we decide about time zones", "memory_fast"),
-    ("remind me which port the worker uses", "memory_fast"),
-    ("Summarize our progress", "memory_fast"),
-    ("what's next", "memory_fast"),
-    ("Did we already fix the login bug?", "memory_fast"),
-    ("Fix the login bug", "implementation"),
-    ("implement the retry with backoff", "implementation"),
-    ("Why does parse_date throw an exception on leap days?", "implementation"),
-    ("rename UserStore to AccountStore everywhere", "implementation"),
-    ("Add a --verbose flag to the CLI.", "implementation"),
-    ("here is the traceback:\n  File x.py, line 3", "implementation"),
-    ("optimise the inner loop", "implementation"),
-    ("the build crashed again", "implementation"),
-    ("Write unit tests for the tokenizer", "implementation"),
-    ("Don't touch the memory bank, just fix the typo", "implementation"),
-    ("extract the address block into a component", "implementation"),
-    ("port the script to Python 3.13", "implementation"),
-    ("What is a monad?", "memory_fast"),
-    ("which file holds the settings?", "memory_fast"),
-    ("Can you explain this line?", "memory_fast"),
-    ("who uses the helper in dates.py?", "memory_fast"),
-    ("The colours of the buttons look wrong", "implementation"),
-    ("make it faster", "implementation"),
-    ("", "implementation"),
-    ("Wo stehen wir?", "implementation"),
-]
+def seconds(**by_role: float) -> dict[Role, Expected]:
+    return {role: Expected(0.0, by_role[role], 0.0) for role in ROLES}
 
 
-@pytest.mark.parametrize(("text", "role"), SHIPPED)
-def test_the_shipped_rules(text: str, role: Role) -> None:
-    decision = router().decide(person(text), SMALL, REFERENCE)
-    assert (decision.role, decision.wanted) == (role, role), decision.reason
+def test_a_switch_must_pay() -> None:
+    """Ten minutes of reading are not worth a fit that is hardly better."""
+    asks = router(classifier=WordClassifier(answer=Judged({"implementation": 0.45, "memory_analysis": 0.55})))
+    held = Held("implementation", NAMES["implementation"])
+    dear = Circumstances(held, seconds(memory_fast=5, implementation=5, memory_analysis=650))
+    stays = asks.decide(person("is it sound?"), SMALL, REFERENCE, dear)
+    assert (stays.role, stays.wanted) == ("implementation", "memory_analysis")
+    assert "the switch costs 645 s" in stays.reason
+    assert [each.reason for each in stays.candidates] == ["fits less", "chosen", "the switch does not pay"]
+    cheap = Circumstances(held, seconds(memory_fast=5, implementation=5, memory_analysis=30))
+    assert asks.decide(person("is it sound?"), SMALL, REFERENCE, cheap).role == "memory_analysis"
+    unknown = Circumstances(held, dear.expected, seconds_count=False)
+    assert asks.decide(person("is it sound?"), SMALL, REFERENCE, unknown).role == "memory_analysis"
 
 
-@pytest.mark.parametrize("text", ["statuses", "latest contest", "prefix", "unarchitected", "overwritten", "tests"])
-def test_parts_of_words_are_no_words(text: str) -> None:
-    assert router().decide(person(text), SMALL, REFERENCE).reason == "no rule matched: the default role"
+def test_what_was_asked_for_is_worth_any_wait() -> None:
+    dear = Circumstances(Held("memory_fast", "m"), seconds(memory_fast=0, implementation=0, memory_analysis=9000))
+    turn = person("think", model="memory_analysis")
+    decision = router(classifier=WordClassifier()).decide(turn, SMALL, REFERENCE, dear)
+    assert decision.role == "memory_analysis"
+    assert decision.candidates[2].expected == Expected(0.0, 9000, 0.0)
+
+
+def test_a_mark_in_the_words_is_asked_for_and_a_model_id_wins() -> None:
+    turn = Turn.of_messages([HumanMessage("@deep fix the typo")])
+    decision = router(classifier=WordClassifier()).decide(turn, SMALL, REFERENCE)
+    assert (decision.role, decision.reason, decision.step) == ("memory_analysis", "asked for with @deep", "asked_for")
+    named = replace(turn, model="memory_fast")
+    assert router().decide(named, SMALL, REFERENCE).role == "memory_fast"
+
+
+def loop(**changes: Any) -> Turn:
+    """A tool's result has just come in for somebody who asked to fix something."""
+    said = AIMessage("", tool_calls=[{"id": "1", "name": "read_file", "args": {}}])
+    messages = (HumanMessage("fix it"), said, ToolMessage("42", tool_call_id="1"))
+    return Turn(messages, person_text="fix it", person_index=0, from_machine=True, **changes)
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_tool_loop_keeps_its_model(role: Role) -> None:
+    """Whatever words, rules and classifier would say now."""
+    known = Circumstances(Held(role, NAMES[role]), seconds(memory_fast=900, implementation=900, memory_analysis=900))
+    decision = router(classifier=WordClassifier()).decide(loop(), SMALL, REFERENCE, known)
+    assert (decision.role, decision.step) == (role, "lock")
+
+
+def test_a_locked_model_that_cannot_go_on_gives_way_with_the_reason() -> None:
+    known = Circumstances(Held("memory_fast", NAMES["memory_fast"]))
+    decision = router().decide(loop(), parts(100_000), REFERENCE, known)
+    assert (decision.role, decision.wanted, decision.step) == ("implementation", "memory_fast", "lock")
+    assert "memory_fast ruled out: 100000 tokens do not fit" in decision.reason
+
+
+def test_an_open_breaker_rules_out_and_is_worth_another_try() -> None:
+    down = {NAMES["implementation"]: "it failed three times in a row"}
+    decision = router().decide(loop(), SMALL, REFERENCE, Circumstances(broken=down))
+    assert (decision.role, decision.ruled_out) == ("memory_analysis", {"implementation": down[NAMES["implementation"]]})
+    everything = dict.fromkeys(NAMES.values(), "it failed three times in a row")
+    with pytest.raises(BackendUnavailable, match="try again"):
+        router().decide(loop(), SMALL, REFERENCE, Circumstances(broken=everything))
+
+
+def test_a_loop_without_a_record_goes_by_the_words() -> None:
+    assert router(classifier=WordClassifier()).decide(loop(), SMALL, REFERENCE).role == "implementation"
+
+
+def test_words_to_go_on_follow_the_conversation() -> None:
+    asks = WordClassifier()
+    known = Circumstances(Held("memory_fast", NAMES["memory_fast"]))
+    decision = router(classifier=asks).decide(person("continue"), SMALL, REFERENCE, known)
+    assert (decision.role, decision.step, asks.asked) == ("memory_fast", "follow_up", [])
+
+
+def test_words_to_go_on_without_a_record_go_by_the_words_before() -> None:
+    turn = person("yes", previous_text="make a plan for it")
+    assert router(classifier=WordClassifier()).decide(turn, SMALL, REFERENCE).role == "memory_analysis"
+
+
+def test_a_plan_that_is_approved_is_built() -> None:
+    planned = Circumstances(Held("memory_analysis", NAMES["memory_analysis"], mode="plan"))
+    decision = router().decide(person("go ahead", mode="act"), SMALL, REFERENCE, planned)
+    assert (decision.role, decision.step) == ("implementation", "follow_up")
+    assert router().decide(person("go ahead", mode="plan"), SMALL, REFERENCE, planned).role == "memory_analysis"
+
+
+@pytest.mark.parametrize(("abstains", "role"), [(False, "implementation"), (True, "memory_analysis")])
+def test_yes_after_an_analysis_is_the_classifiers_to_read(*, abstains: bool, role: Role) -> None:
+    asks = WordClassifier(answer=judged("implementation", 0.8, abstains=abstains))
+    analysed = Circumstances(Held("memory_analysis", NAMES["memory_analysis"]))
+    turn = person("yes", previous_text="how would you build it?")
+    assert router(classifier=asks).decide(turn, SMALL, REFERENCE, analysed).role == role
+    assert asks.asked == [("yes", None, Previous("memory_analysis", "how would you build it?"))]
+
+
+def test_a_report_is_plain_json() -> None:
+    known = Circumstances(expected=seconds(memory_fast=1, implementation=2, memory_analysis=3))
+    decision = router(classifier=WordClassifier()).decide(person("fix it"), parts(50_000), REFERENCE, known)
+    report = json.loads(json.dumps(decision.report()))
+    assert report["role"] == "implementation"
+    assert [each["role"] for each in report["candidates"]] == list(ROLES)
+    assert report["candidates"][0]["ruled_out"]
+    assert report["candidates"][1]["expected_s"] == {"total": 2, "load": 0, "prefill": 2, "queue": 0}
+    assert decision.considered() == (
+        "memory_fast ruled out; implementation fit 0.90 2.0 s; memory_analysis fit 0.05 3.0 s"
+    )
+
+
+def test_deciding_is_quick() -> None:
+    """At most a millisecond: a hundred decisions within a tenth of a second, on a busy machine too."""
+    asks, turn = router(classifier=WordClassifier()), person("please look at this " * 150)
+    begun = time.thread_time()
+    for _ in range(100):
+        asks.decide(turn, SMALL, REFERENCE)
+    assert time.thread_time() - begun < 0.1
+
+
+ODD = st.one_of(
+    st.text(max_size=200),
+    st.sampled_from(["", "@fast", "continue", "はい", "yes", "update memory bank", "\x00", "@deep" * 99]),
+)
+HELD = st.none() | st.builds(Held, st.sampled_from(ROLES), st.text(max_size=5), st.sampled_from(["plan", "act"]))
+
+
+@given(
+    texts=st.lists(ODD, max_size=4),
+    machine=st.booleans(),
+    image=st.booleans(),
+    held=HELD,
+    tokens=st.integers(0, 250_000),
+    model=st.sampled_from(["", "auto", "memory_fast", "nobody"]),
+    mode=st.sampled_from(["plan", "act", "yolo", "none"]),
+    there=st.sets(st.sampled_from(ROLES)),
+    prefill=st.none() | st.floats(0, 1e6),
+)
+def test_odd_turns_get_a_decision_or_one_of_our_errors(
+    *,
+    texts: list[str],
+    machine: bool,
+    image: bool,
+    held: Held | None,
+    tokens: int,
+    model: str,
+    mode: Mode,
+    there: set[Role],
+    prefill: float | None,
+) -> None:
+    messages = [HumanMessage([text, IMAGE] if image else text) for text in texts]
+    turn = replace(Turn.of_messages(messages, model=model, mode=mode), from_machine=machine)
+    models = {role: REFERENCE[role] for role in there}
+    expected = {} if prefill is None else {role: Expected(0.0, prefill, 0.0) for role in there}
+    try:
+        decision = router(classifier=WordClassifier()).decide(
+            turn, parts(tokens), models, Circumstances(held, expected)
+        )
+    except RouterError:
+        return
+    assert decision.role in there
+    assert decision.reason
+    assert 0 <= decision.confidence <= 1
 
 
 @given(text=st.text(max_size=300), mode=st.sampled_from(["plan", "act", "yolo", "none"]))

@@ -135,7 +135,7 @@ def test_every_fallback_chain_reaches_all_roles() -> None:
 
 def test_rules_have_unique_names_and_priorities() -> None:
     rules = load_settings(environment={}).models.routing.rules
-    assert len({rule.name for rule in rules}) == len({rule.priority for rule in rules}) == len(rules) == 6
+    assert len({rule.name for rule in rules}) == len({rule.priority for rule in rules}) == len(rules) == 3
     assert shipped(MODELS)["routing"]["default_role"] == "implementation"
 
 

@@ -18,7 +18,7 @@ async def test_calls_for_one_model_run_one_after_the_other(running: Running) -> 
     running.ollama.script(HELD, HELD, Reply.text("third"))
     asking = []
     for number, text in enumerate(("first", "second", "third")):
-        asking.append(asyncio.create_task(running.chat(text, stream=number == 1)))
+        asking.append(asyncio.create_task(running.chat(text, model="implementation", stream=number == 1)))
         if number:
             await eventually(lambda number=number: waiting(running) == number, "a call to wait")  # type: ignore[misc]
         else:
@@ -58,12 +58,12 @@ async def test_more_places_let_calls_run_at_once(start: Start) -> None:
 async def test_no_more_than_so_many_may_wait(start: Start) -> None:
     running = await start(backend={"max_waiting_calls": 1})
     running.ollama.script(HELD)
-    asking = [asyncio.create_task(running.chat("first"))]
+    asking = [asyncio.create_task(running.chat("first", model="implementation"))]
     await running.ollama.wait_held()
-    asking.append(asyncio.create_task(running.chat("second")))
+    asking.append(asyncio.create_task(running.chat("second", model="implementation")))
     await eventually(lambda: waiting(running) == 1, "a call to wait")
     for stream in (True, False):
-        refused = await running.chat("third", stream=stream)
+        refused = await running.chat("third", model="implementation", stream=stream)
         assert (refused.status_code, refused.json()["error"]["code"]) == (429, "model_busy")
         assert refused.json()["error"]["type"] == "rate_limit_error"
         assert int(refused.headers["retry-after"]) >= 1

@@ -13,17 +13,24 @@ from typing import Any
 from langchain_core.language_models import BaseChatModel
 from langgraph.store.base import BaseStore
 
-from backends.types import ModelCard
+from backends.types import ModelCard, Occupancy
 from chains.events import RouterEvent
+from chains.seconds import Speed
 from chains.turn import Turn
 from config.errors import RouterError
 from config.schema import ROLES, MemorySettings, Role
 from graphs.deps import Deps
 from graphs.router import build_router_graph
 from graphs.sessions import Sessions
+from graphs.speeds import Speeds
 from retrievers.types import Passage, Retrieval
-from tests.chains.chain_support import DONE, NAMES, ChunkModel, chunk, model, router
+from tests.chains.chain_support import DONE, NAMES, ChunkModel, WordClassifier, chunk, model, router
 
+SPEEDS: dict[Role, Speed] = {
+    "memory_fast": Speed(8, 1500, 50),
+    "implementation": Speed(14, 300, 10),
+    "memory_analysis": Speed(18, 40, 6),
+}
 GRAPH = build_router_graph()
 WORKSPACE = Path("workspace")
 
@@ -59,6 +66,7 @@ class FakeModels:
     model: BaseChatModel
     known: Mapping[Role, ModelCard] = field(default_factory=lambda: {role: card(role) for role in ROLES})
     error: RouterError | None = None
+    occupied: Occupancy = field(default_factory=lambda: Occupancy(frozenset(NAMES.values())))
     leased: list[str] = field(default_factory=list)
     freed: list[str] = field(default_factory=list)
 
@@ -66,6 +74,9 @@ class FakeModels:
         if self.error:
             raise self.error
         return self.known
+
+    async def occupancy(self) -> Occupancy:
+        return self.occupied
 
     @asynccontextmanager
     async def lease(self, card: ModelCard) -> AsyncIterator[BaseChatModel]:
@@ -78,14 +89,18 @@ class FakeModels:
 
 @dataclass
 class FakeMemory:
-    """Recalls the same passages whatever is asked; `asked` keeps workspace, question and budget."""
+    """Recalls the same passages whatever is asked; `asked` keeps workspace, question and budget, `vectors` theirs."""
 
     passages: tuple[Passage, ...] = ()
     note: str | None = None
     asked: list[tuple[Path, str, int]] = field(default_factory=list)
+    vectors: list[Sequence[float] | None] = field(default_factory=list)
 
-    async def recall(self, workspace: Path, query: str, budget_tokens: int) -> Retrieval:
+    async def recall(
+        self, workspace: Path, query: str, budget_tokens: int, *, query_vector: Sequence[float] | None = None
+    ) -> Retrieval:
         self.asked.append((workspace, query, budget_tokens))
+        self.vectors.append(query_vector)
         return Retrieval(self.passages, note=self.note)
 
 
@@ -94,16 +109,19 @@ def deps(
     memory: FakeMemory | None = None,
     store: BaseStore | None = None,
     settings: MemorySettings | None = None,
+    **more: Any,
 ) -> Deps:
     ids = count(1)
-    return Deps(
-        models=models,
-        router=router(),
-        memory=memory or FakeMemory(),
-        memory_settings=settings or MemorySettings(),
-        sessions=Sessions(store),
-        new_id=lambda: f"call_{next(ids)}",
-    )
+    values: dict[str, Any] = {
+        "models": models,
+        "router": router(classifier=WordClassifier()),
+        "memory": memory or FakeMemory(),
+        "memory_settings": settings or MemorySettings(),
+        "sessions": Sessions(store),
+        "speeds": Speeds(SPEEDS, NAMES),
+        "new_id": lambda: f"call_{next(ids)}",
+    }
+    return Deps(**values | more)
 
 
 async def run(turn: Turn, context: Deps) -> dict[str, Any]:

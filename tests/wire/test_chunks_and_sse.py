@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chains.decide import RouteDecision
+from chains.decision import RouteDecision
 from chains.events import Finished, ReasoningDelta, Routed, RouterEvent, TextDelta, Timings, ToolCallMade, Usage
 from chains.ledger import Ledger
 from config.errors import RouterError, UpstreamBroken

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from chains.decide import RouteDecision
+from chains.decision import RouteDecision
 from chains.events import Finished, Routed, TextDelta, Timings, ToolCallMade, Usage
 from chains.ledger import Ledger
 from wire.journal import RequestJournal

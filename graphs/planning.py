@@ -1,0 +1,146 @@
+"""Plans one request: its size, its conversation, who answers. Shared by the graph's first node and `POST /v1/route`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
+
+from backends.types import ModelCard, Occupancy
+from chains.arbiter import Question, arbiter_chain, ask_arbiter, with_verdict
+from chains.conversation import fingerprints, session_key
+from chains.decide import Circumstances, Weighed, weighed_words
+from chains.decision import Wish
+from chains.ledger import PromptParts, count_parts, open_ledger
+from chains.lock import Held
+from chains.seconds import Expected
+from chains.turn import Turn
+from config.errors import MemoryUnavailable, RouterError
+from config.schema import MemorySettings, Role
+from graphs.deps import Deps
+from graphs.sessions import Known
+from graphs.state import RouteUpdate
+
+EMBEDDED_CHARS = 2_000
+ARBITER: Role = "memory_fast"
+# What a call that waits or runs is taken to have ahead of it.
+ANSWER_AHEAD_TOKENS = 300
+
+
+async def plan(turn: Turn, deps: Deps, *, dry: bool = False) -> RouteUpdate:
+    """Decide role and model, find the conversation, open the context ledger.
+
+    `dry` asks no model and touches no record.
+
+    Raises:
+        BadRequest: an unknown model, or a request that no model can take.
+        BackendUnavailable: no model server answers.
+    """
+    cards = await deps.models.cards()
+    largest = max(card.window_tokens for card in cards.values())
+    place = place_of(turn.workspace, deps.memory_settings)
+    (parts, chain), occupancy = await asyncio.gather(
+        asyncio.to_thread(_measure, turn, largest, place), deps.models.occupancy()
+    )
+    known = await _known(turn, chain, place, deps, touch=not dry)
+    vector = None
+    wish = deps.router.wish(turn, cards, known.held)
+    if wish is None:
+        words = weighed_words(turn, known.held)
+        vector = await _embedded(words, deps)
+        weighed = deps.router.weigh(turn, known.held, vector)
+        wish = weighed.wish
+        if weighed.abstains and not dry:
+            wish = await _arbitrated(weighed, turn, known.held, cards=cards, occupancy=occupancy, deps=deps)
+        vector = vector if words == turn.person_text else None
+    # What nobody will remember must not hang on what happens to be loaded: the next request of a tool loop would be
+    # decided anew, and differently.
+    remembered = deps.sessions.store is not None and not (turn.from_machine and known.held is None)
+    expected = _expected(cards, parts, known.held, occupancy, deps)
+    decision = deps.router.decide(turn, parts, cards, Circumstances(known.held, expected, remembered), wish)
+    card = cards[decision.role]
+    return {
+        "turn": turn,
+        "decision": decision,
+        "card": card,
+        "ledger": open_ledger(parts, turn, window=card.window_tokens, answer_limit=card.answer_limit_tokens),
+        "chain": chain,
+        "conversation": turn.session or known.conversation or deps.new_id(),
+        "query_vector": vector,
+    }
+
+
+def place_of(workspace: Path | None, settings: MemorySettings) -> str:
+    """What keeps one project's conversations, and the memory in them, from another's."""
+    return "\0".join(str(path) for path in (workspace or settings.default_workspace, *settings.workspace_roots))
+
+
+def _measure(turn: Turn, largest_window: int, place: str) -> tuple[PromptParts, list[str]]:
+    return count_parts(turn, largest_window=largest_window), fingerprints(turn.messages, place=place)
+
+
+async def _known(turn: Turn, chain: list[str], place: str, deps: Deps, *, touch: bool) -> Known:
+    """The conversation so far. A person's newest message is no part of it: two tasks may begin with the same words."""
+    so_far = chain if turn.from_machine else chain[:-1]
+    if turn.session:
+        key = session_key(turn.session, place=place)
+        return await deps.sessions.find(so_far, session=turn.session, session_key=key, touch=touch)
+    return await deps.sessions.find(so_far, touch=touch)
+
+
+async def _embedded(words: str, deps: Deps) -> list[float] | None:
+    if deps.router.classifier is None or deps.embedder is None or not words.strip() or not deps.embedder.is_ready:
+        return None
+    try:
+        return await asyncio.to_thread(deps.embedder.embed_query, words[:EMBEDDED_CHARS])
+    except MemoryUnavailable:
+        return None
+
+
+async def _arbitrated(
+    weighed: Weighed,
+    turn: Turn,
+    held: Held | None,
+    *,
+    cards: Mapping[Role, ModelCard],
+    occupancy: Occupancy,
+    deps: Deps,
+) -> Wish:
+    """The arbiter's word where the classifier abstains; its guess where the arbiter would keep somebody waiting."""
+    card, arbiter = cards.get(ARBITER), deps.arbiter
+    if arbiter is None or card is None:
+        return weighed.wish
+    # Its prompt would push a conversation's own out of the model's cache.
+    in_use = held is not None and held.model == card.name
+    if in_use or turn.from_machine or occupancy.calls.get(card.name) or not occupancy.holds(card.name):
+        return weighed.wish
+    question = Question(weighed_words(turn, held), held.role if held else None, turn.previous_text if held else "")
+    role = None
+    try:
+        async with asyncio.timeout(arbiter.timeout_s), deps.models.lease(card) as model:
+            chain = arbiter_chain(model, jobs=arbiter.jobs, options=card.options, thinks=card.thinking)
+            role = await ask_arbiter(chain, question)
+    except (TimeoutError, RouterError):
+        pass
+    return weighed.wish if role is None else with_verdict(weighed.wish, role)
+
+
+def _expected(
+    cards: Mapping[Role, ModelCard], parts: PromptParts, held: Held | None, occupancy: Occupancy, deps: Deps
+) -> dict[Role, Expected]:
+    """Seconds to the first token by role; {} where it is not known what is loaded."""
+    if occupancy.resident is None:
+        return {}
+    rates = deps.speeds.rates
+    expected: dict[Role, Expected] = {}
+    for role, card in cards.items():
+        same = held is not None and held.model == card.name
+        ahead_s = ANSWER_AHEAD_TOKENS / rates.speed(role).answer_tokens_per_s
+        expected[role] = rates.expected(
+            role,
+            resident=occupancy.holds(card.name),
+            prompt_tokens=parts.total,
+            cached_tokens=min(held.prompt_tokens, parts.total) if held and same else 0,
+            waiting_s=occupancy.calls.get(card.name, 0) * ahead_s,
+        )
+    return expected

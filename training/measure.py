@@ -1,0 +1,57 @@
+"""How good a classifier's answers are: measured alike in training and by `benchmarks.routing`."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from typing import Protocol
+
+from config.schema import ROLES, Role
+
+_BINS = 10
+
+
+def accuracy(labels: Sequence[Role], answers: Sequence[Role]) -> float:
+    """The share of right answers."""
+    return _share([label == answer for label, answer in zip(labels, answers, strict=True)])
+
+
+def macro_f1(labels: Sequence[Role], answers: Sequence[Role]) -> float:
+    """F1 by role, averaged."""
+    pairs = list(zip(labels, answers, strict=True))
+    scores = []
+    for role in ROLES:
+        both = sum(pair == (role, role) for pair in pairs)
+        either = sum((label == role) + (answer == role) for label, answer in pairs)
+        scores.append(2 * both / either if either else 1.0)
+    return round(sum(scores) / len(scores), 4)
+
+
+class Sure(Protocol):
+    """An answer that says how sure it is."""
+
+    @property
+    def role(self) -> Role: ...
+    @property
+    def confidence(self) -> float: ...
+
+
+def calibration_error(labels: Sequence[Role], answers: Sequence[Sure]) -> float:
+    """Expected calibration error: how far confidence is from the share of right answers, over ten bins."""
+    bins: list[list[tuple[float, bool]]] = [[] for _ in range(_BINS)]
+    for label, answer in zip(labels, answers, strict=True):
+        place = min(int(answer.confidence * _BINS), _BINS - 1)
+        bins[place].append((answer.confidence, answer.role == label))
+    apart = sum(abs(sum(confidence - right for confidence, right in found)) for found in bins)
+    return round(apart / max(len(labels), 1), 4)
+
+
+def accuracy_by(keys: Sequence[Hashable], labels: Sequence[Role], answers: Sequence[Role]) -> dict[str, float]:
+    """Accuracy within each group, the largest group first."""
+    groups: dict[Hashable, list[bool]] = {}
+    for key, label, answer in zip(keys, labels, answers, strict=True):
+        groups.setdefault(key, []).append(label == answer)
+    return {str(key): _share(right) for key, right in sorted(groups.items(), key=lambda item: -len(item[1]))}
+
+
+def _share(right: Sequence[bool]) -> float:
+    return round(sum(right) / len(right), 4) if right else 0.0

@@ -1,0 +1,71 @@
+"""`POST /v1/route`: what would be decided for a chat, without answering it. Calls no model and changes nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import orjson
+from fastapi import APIRouter, Request, Response
+from langchain_core.messages import HumanMessage
+from starlette.requests import ClientDisconnect
+
+from chains.ledger import Ledger
+from config.errors import RouterError
+from graphs.nodes.read_memory import that_fit
+from graphs.planning import plan
+from graphs.state import RouteUpdate
+from wire.body import read_json
+from wire.errors import NGINX_CLIENT_GONE, error_response
+from wire.journal import decision_headers
+from wire.parse import parse_turn
+from wire.request_id import HEADER, request_id_of
+from wire.service import RouterService, service_of
+from wire.validate import parse_chat_request
+
+routes = APIRouter()
+
+
+@routes.post("/v1/route")
+async def explain_route(request: Request) -> Response:
+    """Decide as for `POST /v1/chat/completions`, with the same body; answers with the decision and the ledger."""
+    service = service_of(request)
+    request_id = {HEADER: request_id_of(request)}
+    try:
+        body = await read_json(request, max_bytes=service.settings.server.max_body_bytes)
+        parsed = parse_turn(parse_chat_request(body), request.headers)
+        planned = await plan(parsed.turn, service.deps, dry=True)
+        ledger = await _with_kept_memory(planned, service)
+    except RouterError as error:
+        return error_response(error, request_id)
+    except ClientDisconnect:
+        return Response(status_code=NGINX_CLIENT_GONE)
+    answer = {"decision": planned["decision"].report(), "ledger": _as_json(ledger)}
+    headers = request_id | decision_headers(planned["decision"])
+    return Response(orjson.dumps(answer), media_type="application/json", headers=headers)
+
+
+async def _with_kept_memory(planned: RouteUpdate, service: RouterService) -> Ledger:
+    """The ledger with the blocks of earlier turns; what this turn would get is not looked up, as that may index."""
+    if not service.settings.memory.enabled:
+        return planned["ledger"]
+    messages, chain = planned["turn"].messages, planned["chain"]
+    human = {index: chain[index] for index, each in enumerate(messages) if isinstance(each, HumanMessage)}
+    known = await service.deps.sessions.blocks_of(list(human.values()), touch=False)
+    kept = {index: known[key] for index, key in human.items() if known.get(key)}
+    _, ledger = await asyncio.to_thread(that_fit, kept, planned["ledger"])
+    return ledger
+
+
+def _as_json(ledger: Ledger) -> dict[str, Any]:
+    return {
+        "window": ledger.window,
+        "prompt": ledger.prompt,
+        "system": ledger.system,
+        "tools": ledger.tools,
+        "history": ledger.history,
+        "memory": ledger.memory,
+        "answer": ledger.answer,
+        "room": ledger.room,
+        "left_out": list(ledger.left_out),
+    }
