@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Hashable
 
 from config.errors import MemoryUnavailable
 from retrievers.corpus import Corpus
 from retrievers.index import BankIndex
+from retrievers.open_banks import OpenedBank
 
 
 class IndexBuilder:
@@ -15,27 +16,27 @@ class IndexBuilder:
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
-        self._waiting: dict[BankIndex, tuple[Corpus, Callable[[], None]]] = {}
-        self._running: tuple[BankIndex, Corpus] | None = None
+        self._waiting: dict[Hashable, OpenedBank] = {}
+        self._running: OpenedBank | None = None
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
-    def schedule(self, index: BankIndex, corpus: Corpus, keep: Callable[[], None]) -> None:
-        """Build when it is this bank's turn, from the newest corpus asked for, then `keep`; returns at once."""
+    def schedule(self, opened: OpenedBank) -> None:
+        """Keep and build when it is this bank's turn, from the newest text asked for; returns at once."""
         with self._changed:
             running = self._running
-            if self._stop.is_set() or (running is not None and running[0] is index and running[1] is corpus):
+            if self._stop.is_set() or (running is not None and running.corpus is opened.corpus):
                 return
-            self._waiting[index] = corpus, keep
+            self._waiting[opened.bank] = opened
             if self._thread is None:
                 self._thread = threading.Thread(target=self._work, name="memory-index", daemon=True)
                 self._thread.start()
             self._changed.notify_all()
 
-    def is_busy_with(self, index: BankIndex) -> bool:
+    def is_busy_with(self, bank: Hashable) -> bool:
         """Whether this bank is being built or waits for it."""
         with self._changed:
-            return index in self._waiting or (self._running is not None and self._running[0] is index)
+            return bank in self._waiting or (self._running is not None and self._running.bank is bank)
 
     def wait_idle(self, timeout_s: float) -> bool:
         """Block until nothing is left to build; False if that takes longer."""
@@ -60,13 +61,17 @@ class IndexBuilder:
                 self._changed.wait_for(lambda: bool(self._waiting) or self._stop.is_set())
                 if self._stop.is_set():
                     return
-                index = next(iter(self._waiting))
-                corpus, keep = self._waiting.pop(index)
-                self._running = (index, corpus)
-            try:
-                index.build(corpus, self._stop)
-                keep()
-            except MemoryUnavailable as exc:
-                index.problem = exc.message
-            except Exception as exc:  # noqa: BLE001 - a store may fail in its own ways; later builds must still run
-                index.problem = f"The index could not be built ({type(exc).__name__}); delete its folder and try again."
+                opened = self._waiting.pop(next(iter(self._waiting)))
+                self._running = opened
+            if not opened.is_kept():
+                opened.keep()
+            if opened.index is not None:
+                self._build(opened.index, opened.corpus)
+
+    def _build(self, index: BankIndex, corpus: Corpus) -> None:
+        try:
+            index.build(corpus, self._stop)
+        except MemoryUnavailable as exc:
+            index.problem = exc.message
+        except Exception as exc:  # noqa: BLE001 - a store may fail in its own ways; later builds must still run
+            index.problem = f"The index could not be built ({type(exc).__name__}); delete its folder and try again."

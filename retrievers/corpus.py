@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import stat
 import threading
 import time
 from dataclasses import dataclass
@@ -41,6 +42,13 @@ class Corpus:
     bank: MemoryBank
     texts: tuple[BankText, ...]
     content_ids: frozenset[str]
+    unreadable: tuple[str, ...] = ()
+    """Names of files that are there and cannot be read."""
+
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """What is not here although it lies in the bank, and why."""
+        return (*self.bank.left_out, *(f"{name}: cannot be read" for name in self.unreadable))
 
     @cached_property
     def chunks(self) -> tuple[Passage, ...]:
@@ -88,10 +96,11 @@ class CorpusReader:
 
     def read(self, bank: MemoryBank) -> Corpus:
         """The bank's text now; the very same object as before if nothing changed. Files that vanished are
-        left out.
+        left out; those that cannot be read are named.
         """
         with self._lock:
             known: dict[str, tuple[BankText, bool]] = {}
+            unreadable: list[str] = []
             for file in bank.files:
                 before = self._known.get(file.name)
                 if before is not None and before[0].file == file and before[1]:
@@ -100,6 +109,8 @@ class CorpusReader:
                 settled = max(file.mtime_ns, file.ctime_ns) + RACY_NS < time.time_ns()
                 text = read_text(file, max_file_bytes=self._max_file_bytes)
                 if text is None:
+                    if _is_there(file):
+                        unreadable.append(file.name)
                     continue
                 digest = text_digest(text)
                 if before is not None and before[0].file == file and before[0].digest == digest:
@@ -109,9 +120,14 @@ class CorpusReader:
             self._known = known
             texts = tuple(text for text, _ in known.values())
             last = self._corpus
-            if last is None or last.bank != bank or _identities(last.texts) != _identities(texts):
+            if (
+                last is None
+                or last.bank != bank
+                or last.unreadable != tuple(unreadable)
+                or _identities(last.texts) != _identities(texts)
+            ):
                 ids = frozenset(chunk.content_id for text in texts for chunk in text.chunks)
-                self._corpus = last = Corpus(bank, texts, ids)
+                self._corpus = last = Corpus(bank, texts, ids, tuple(unreadable))
             return last
 
     def _passages(self, file: BankFile, text: str, digest: str) -> BankText:
@@ -133,6 +149,13 @@ def cut_of(text: BankText) -> CutText:
     """What `BankText` was made of."""
     parts = tuple((chunk.text, chunk.heading, chunk.start_line, chunk.end_line) for chunk in text.chunks)
     return CutText(text.whole.text, text.redacted, parts)
+
+
+def _is_there(file: BankFile) -> bool:
+    try:
+        return stat.S_ISREG(file.path.lstat().st_mode)
+    except OSError:
+        return False
 
 
 def _identities(texts: tuple[BankText, ...]) -> list[int]:

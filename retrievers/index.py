@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
+import time
 from collections.abc import Collection, Mapping
 from itertools import accumulate
 from pathlib import Path
@@ -19,6 +20,8 @@ from retrievers.roles import ROLES
 from retrievers.types import Embedder, OpenStore, Passage, Vectors, VectorStore
 
 BUILD_BATCH_PASSAGES = 16
+# What a build that is killed has to do again at most; to save costs as much for one passage as for all.
+SAVE_EVERY_S = 30.0
 
 
 def index_folder(vector_store_path: Path, bank_root: Path) -> Path:
@@ -71,35 +74,62 @@ class BankIndex:
         """What the vectors say of the passages `ids`, where `nearest` is what `search` found. Raises `IndexMismatch` if
         they cannot be read.
         """
-        found = self._lines.similarities(vector, {*ids, *ROLES}) if self._lines is not None else {}
+        lines = self._lines
+        try:
+            found = lines.similarities(vector, {*ids, *ROLES}) if lines is not None else {}
+        except IndexMismatch:
+            self._drop_damaged(lines)
+            raise
         roles = {key: float(found.pop(key).max()) for key in ROLES if key in found}
         return VectorEvidence(nearest, found, roles)
 
     def build(self, corpus: Corpus, stop: threading.Event) -> int:
         """Bring the vectors in line with `corpus` and save them; the number of passages that had to be embedded.
 
-        What is done when `stop` is set is kept. Raises `MemoryUnavailable` if the embedder has no model.
+        What is done when `stop` is set, or when it fails, is kept. Raises `MemoryUnavailable` if the embedder has no
+        model or the index cannot be used; a damaged one is then made anew by the next build.
         """
         with self._building:
-            store, lines = self._opened()
-            missing = {chunk.content_id: chunk for chunk in corpus.chunks if chunk.content_id not in self._known}
-            gone = (store.ids() | lines.ids()) - corpus.content_ids - ROLES.keys()
-            store.remove(gone)
-            lines.remove(gone)
-            self._embed_roles(lines)
-            embedded = 0
-            waiting = list(missing.values())
+            store, lines = self._opened(corpus)
+            try:
+                return self._build(corpus, store, lines, stop)
+            except IndexMismatch:
+                self._drop_damaged(lines)
+                raise
+
+    def close(self) -> None:
+        """Close the files; a build that runs finds them closed."""
+        if self._lines is not None:
+            self._lines.close()
+
+    def _build(self, corpus: Corpus, store: VectorStore, lines: LineVectors, stop: threading.Event) -> int:
+        # Only what was known here: other services may be ahead of this corpus.
+        gone = self._known - corpus.content_ids
+        store.remove(gone)
+        lines.remove(gone)
+        whole = store.ids() & lines.ids()
+        waiting = list({chunk.content_id: chunk for chunk in corpus.chunks if chunk.content_id not in whole}.values())
+        self._embed_roles(lines)
+        embedded = 0
+        saved_at = time.monotonic()
+        problem = None
+        try:
             for start in range(0, len(waiting), BUILD_BATCH_PASSAGES):
                 if stop.is_set():
                     break
                 batch = waiting[start : start + BUILD_BATCH_PASSAGES]
                 self._embed(batch, store, lines)
                 embedded += len(batch)
-            self._known = store.ids()
-            self.problem = None
+                if time.monotonic() - saved_at >= SAVE_EVERY_S:
+                    _save(store)
+                    saved_at = time.monotonic()
+        finally:
+            # Those of a store that was dropped meanwhile are not known any more.
+            self._known = store.ids() if store is self._store else frozenset()
             if embedded or gone:
-                self._save(store)
-            return embedded
+                problem = _save(store)
+        self.problem = problem
+        return embedded
 
     def _embed_roles(self, lines: LineVectors) -> None:
         missing = [key for key in ROLES if key not in lines.ids()]
@@ -118,32 +148,35 @@ class BankIndex:
         lines.put(dict(zip(ids, of_lines, strict=True)))
         store.add(ids, rows[: len(passages)])
 
-    def close(self) -> None:
-        """Close the files; a build that runs finds them closed."""
-        if self._lines is not None:
-            self._lines.close()
+    def _drop_damaged(self, lines: LineVectors | None) -> None:
+        """Have the next build open all again, if damage is why `lines` failed."""
+        if lines is not None and lines.is_damaged and lines is self._lines:
+            self._store, self._lines, self._known = None, None, frozenset()
+            lines.close()
 
-    def _opened(self) -> tuple[VectorStore, LineVectors]:
-        if self._store is None or self._lines is None:
+    def _opened(self, corpus: Corpus) -> tuple[VectorStore, LineVectors]:
+        store, lines = self._store, self._lines
+        if store is None or lines is None:
             store = self._new_store()
             try:
                 store.load()
             except IndexMismatch:
                 store = self._new_store()
             lines = LineVectors(self._folder, self._embedder.name, self._embedder.dimension)
-            without_lines = store.ids() - lines.ids()
-            store.remove(without_lines)
+            store.remove(store.ids() - lines.ids())
+            lines.remove(lines.ids() - store.ids() - corpus.content_ids - ROLES.keys())
             self._store, self._lines = store, lines
             self._known = store.ids()
-        return self._store, self._lines
+        return store, lines
 
     def _new_store(self) -> VectorStore:
         return self._open_store(self._folder, self._embedder.name, self._embedder.dimension)
 
-    def _save(self, store: VectorStore) -> None:
-        try:
-            store.save()
-        except OSError as exc:
-            self.problem = (
-                f"The index cannot be written ({exc.strerror}); check VECTOR_STORE_PATH and the disk's space."
-            )
+
+def _save(store: VectorStore) -> str | None:
+    """One sentence on why it could not be saved."""
+    try:
+        store.save()
+    except OSError as exc:
+        return f"The index cannot be written ({exc.strerror}); check VECTOR_STORE_PATH and the disk's space."
+    return None

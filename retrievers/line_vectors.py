@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import sqlite3
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -9,19 +10,25 @@ from pathlib import Path
 import numpy as np
 
 from config.errors import IndexMismatch
-from retrievers.cache_file import CacheFile
+from retrievers.cache_file import CacheFile, is_damage
 from retrievers.types import Vectors
 
-FORMAT = "1"
-FILE = "lines.sqlite"
+FORMAT = "2"
 _KEYS_PER_QUERY = 500
+_TABLES = {"lines": "content_id TEXT PRIMARY KEY, vectors BLOB NOT NULL"}
+
+
+def lines_file(embedder_name: str, dimension: int) -> str:
+    """The file's name: each embedder, dimension and format has its own, so that two services share a folder."""
+    identity = f"{FORMAT}\n{dimension}\n{embedder_name}".encode("utf-8", "surrogatepass")
+    return f"lines-{hashlib.sha256(identity).hexdigest()[:16]}.sqlite"
 
 
 class LineVectors:
     """Unit vectors in half precision, by content id. Safe to call from several threads and processes.
 
-    What is on disk of another embedder, dimension or format is dropped. Where the folder cannot be written, they are
-    kept in memory only. Whatever fails later is an `IndexMismatch`.
+    Where the folder cannot be written, they are kept in memory only. Whatever fails later is an `IndexMismatch`;
+    `is_damaged` says then whether opening them again makes them anew.
 
     Args:
         folder: The bank's index folder; made when needed.
@@ -31,12 +38,11 @@ class LineVectors:
 
     def __init__(self, folder: Path, embedder_name: str, dimension: int) -> None:
         self._dimension = dimension
-        about = {"format": FORMAT, "embedder": embedder_name, "dimension": str(dimension)}
-        tables = {"lines": "content_id TEXT PRIMARY KEY, vectors BLOB NOT NULL"}
+        self.is_damaged = False
         try:
-            self._file = CacheFile(folder / FILE, tables, about)
+            self._file = CacheFile(folder / lines_file(embedder_name, dimension), _TABLES)
         except (OSError, sqlite3.Error):
-            self._file = CacheFile(None, tables, about)
+            self._file = CacheFile(None, _TABLES)
 
     def ids(self) -> frozenset[str]:
         """The content ids that have vectors."""
@@ -59,7 +65,7 @@ class LineVectors:
             part = keys[start : start + _KEYS_PER_QUERY]
             marks = ",".join("?" * len(part))
             found += self._read(f"SELECT content_id, vectors FROM lines WHERE content_id IN ({marks})", part)  # noqa: S608
-        found = [(key, data) for key, data in found if data and len(data) % (2 * self._dimension) == 0]
+        found = [(key, data) for key, data in found if self._is_whole(data)]
         if not found:
             return {}
         rows = np.frombuffer(b"".join(data for _, data in found), dtype=np.float16).reshape(-1, self._dimension)
@@ -71,20 +77,24 @@ class LineVectors:
         """Close the file."""
         self._file.close()
 
+    def _is_whole(self, data: object) -> bool:
+        return isinstance(data, bytes) and len(data) > 0 and len(data) % (2 * self._dimension) == 0
+
     def _read(self, query: str, values: list[str] | None = None) -> list[tuple[str, bytes]]:
         try:
             return self._file.read(query, values or ())
-        except sqlite3.Error:
-            raise _unusable() from None
+        except sqlite3.Error as exc:
+            raise self._unusable(exc) from None
 
     def _write(self, query: str, rows: Sequence[tuple[object, ...]]) -> None:
         try:
             self._file.write(query, rows)
-        except sqlite3.Error:
-            raise _unusable() from None
+        except sqlite3.Error as exc:
+            raise self._unusable(exc) from None
 
-
-def _unusable() -> IndexMismatch:
-    return IndexMismatch(
-        "The vectors of lines cannot be used; check VECTOR_STORE_PATH and the disk's space, or delete the index folder."
-    )
+    def _unusable(self, exc: sqlite3.Error) -> IndexMismatch:
+        self.is_damaged = self.is_damaged or is_damage(exc)
+        return IndexMismatch(
+            "The vectors of lines cannot be used; check VECTOR_STORE_PATH and the disk's space, or delete the index "
+            "folder."
+        )

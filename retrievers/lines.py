@@ -10,17 +10,18 @@ from retrievers.chunking import SEPARATOR, estimate_tokens
 from retrievers.types import Passage
 
 GROUP_TOKENS = 40
-# A line longer than that is prose, and is taken sentence by sentence.
+# A line longer than that is prose, and is taken sentence by sentence; a longer sentence is cut between words.
 LONG_LINE_TOKENS = 60
 GAP = "…"
 
+_WORD = re.compile(r"\S+\s*|\s+")
 _SENTENCE_END = re.compile(r"(?<=[.!?;])\s+|(?<=[。！？；])")
 
 
 @dataclass(frozen=True, slots=True)
 class LineGroup:
-    """Neighbouring lines of a passage, blank ones left out, or sentences of one long line; lines count from 1 in the
-    file.
+    """Neighbouring lines of a passage, blank ones left out, or sentences of one long line or parts of such; lines
+    count from 1 in the file.
     """
 
     text: str
@@ -79,4 +80,28 @@ def _units(passage: Passage) -> Iterator[LineGroup]:
         if estimate_tokens(line) <= LONG_LINE_TOKENS:
             yield LineGroup(line, number, number)
             continue
-        yield from (LineGroup(part, number, number) for part in _SENTENCE_END.split(line) if part.strip())
+        for sentence in _SENTENCE_END.split(line):
+            yield from (LineGroup(part, number, number) for part in _parts(sentence) if part.strip())
+
+
+def _parts(sentence: str) -> Iterator[str]:
+    """The sentence, or what is as long as a group of it at a time."""
+    if estimate_tokens(sentence) <= LONG_LINE_TOKENS:
+        yield sentence
+        return
+    part = ""
+    for word in _words(sentence):
+        if part and estimate_tokens(part + word) > GROUP_TOKENS:
+            yield part.rstrip()
+            part = ""
+        part += word
+    yield part.rstrip()
+
+
+def _words(sentence: str) -> Iterator[str]:
+    """Words with the blanks after them; one longer than a group, as in scripts without spaces, by characters."""
+    for word in _WORD.findall(sentence):
+        if estimate_tokens(word) <= GROUP_TOKENS:
+            yield word
+        else:
+            yield from word

@@ -68,6 +68,7 @@ class MemoryService:
             whole_bank_tokens=whole_bank_tokens,
             ranked_tokens=ranked_tokens,
         )
+        self._builder = IndexBuilder()
         self._banks = OpenBanks(
             vector_store_path=vector_store_path,
             embedder=embedder,
@@ -76,8 +77,8 @@ class MemoryService:
             folders=folders,
             limits=BankLimits(max_files, max_file_bytes, max_bank_bytes),
             max_open_banks=max_open_banks,
+            is_busy_with=self._builder.is_busy_with,
         )
-        self._builder = IndexBuilder()
         self._reporter = BankReporter()
 
     async def recall(
@@ -142,13 +143,17 @@ class MemoryService:
         """What is known of the workspace's bank; also starts to index it if that is due."""
         return await asyncio.to_thread(self.status_blocking, workspace)
 
+    def status_blocking(self, workspace: Path) -> BankStatus:
+        """`status` for callers without an event loop."""
+        return self._status(workspace, self._opened(workspace))
+
     async def report(self, workspace: Path) -> BankReport:
         """`status` with each file, the paths it mentions in vain, and whether the bank is stale."""
         return await asyncio.to_thread(self._report, workspace)
 
     async def refresh(self, workspace: Path) -> BankStatus:
         """Forget what is kept of the workspace's bank, look afresh and start to index it; waits for no index."""
-        await asyncio.to_thread(self._banks.forget, workspace, self._builder.is_busy_with)
+        await asyncio.to_thread(self._banks.forget, workspace)
         self._reporter.forget()
         return await self.status(workspace)
 
@@ -179,21 +184,19 @@ class MemoryService:
         self._banks.close()
 
     def _opened(self, workspace: Path) -> OpenedBank | str:
-        """The bank, whose index is brought up to date in the background where that is due."""
+        """The bank, whose index and kept text are brought up to date in the background where that is due."""
         opened = self._banks.open(workspace)
-        if not isinstance(opened, str) and opened.index is not None and not opened.index.covers(opened.corpus):
-            self._builder.schedule(opened.index, opened.corpus, opened.keep)
+        if not isinstance(opened, str) and opened.is_behind:
+            self._builder.schedule(opened)
         return opened
 
     def _report(self, workspace: Path) -> BankReport:
-        opened = self._banks.open(workspace)
-        status = self.status_blocking(workspace)
+        opened = self._opened(workspace)
+        status = self._status(workspace, opened)
         return BankReport(status) if isinstance(opened, str) else self._reporter.report(status, opened.corpus)
 
-    def status_blocking(self, workspace: Path) -> BankStatus:
-        """`status` for callers without an event loop."""
+    def _status(self, workspace: Path, opened: OpenedBank | str) -> BankStatus:
         embedder = self._embedder.status().state if self._embedder is not None else "not loaded"
-        opened = self._opened(workspace)
         if isinstance(opened, str):
             return BankStatus(workspace, embedder=embedder, note=opened)
         corpus, index = opened.corpus, opened.index
@@ -207,7 +210,7 @@ class MemoryService:
             vectors=len(index.content_ids & corpus.content_ids) if index is not None else 0,
             vectors_ready=covered and self._embedder is not None and self._embedder.is_ready,
             embedder=embedder,
-            left_out=corpus.bank.left_out,
+            left_out=corpus.left_out,
             note=index.problem if index is not None else None,
             redacted=corpus.redacted,
         )

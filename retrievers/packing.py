@@ -6,7 +6,7 @@ passages in 1,000 (`docs/memory.md`). Nothing here ever returns more tokens than
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 
 from retrievers.lines import excerpt
 from retrievers.ranking import Candidate, Ranking
@@ -15,6 +15,9 @@ from retrievers.types import Passage, TokenCounter
 
 NEAR_TOKENS = 1_000
 DOUBTFUL_TOKENS = 300
+# What a line end costs between two groups, and `…` with its own where something is left out between them.
+LINE_END_TOKENS = 1
+GAP_TOKENS = 2
 # The evidence below which a bank hardly ever answers, and from which on it mostly does.
 DOUBTFUL = 0.4
 LIKELY = 0.6
@@ -30,13 +33,17 @@ def tokens_worth(evidence: float, most_tokens: int) -> int:
 
 def pack(ranking: Ranking, budget_tokens: int, count_tokens: TokenCounter) -> tuple[Passage, ...]:
     """Excerpts with the nearest lines, best first, then the rest of the same passages, each with its `tokens`."""
-    chosen = _nearest(ranking.candidates, min(budget_tokens, NEAR_TOKENS), count_tokens)
+    near_tokens = min(budget_tokens, NEAR_TOKENS)
+    chosen = _nearest(ranking.candidates, near_tokens, count_tokens)
+    _trim(ranking.candidates, chosen, near_tokens, count_tokens)
     near = [_part(ranking.candidates[number], groups) for number, groups in chosen.items()]
     return fill([*near, *_rest(ranking.candidates, chosen)], budget_tokens, count_tokens)
 
 
-def _nearest(candidates: tuple[Candidate, ...], budget_tokens: int, count_tokens: TokenCounter) -> dict[int, set[int]]:
-    """The groups that fit, by the number of their candidate; candidates in the order of their best group."""
+def _nearest(candidates: tuple[Candidate, ...], budget_tokens: int, count_tokens: TokenCounter) -> dict[int, list[int]]:
+    """The groups that about fit, best first, by the number of their candidate; candidates in the order of their best
+    group, which fits for sure in the first of them.
+    """
     order = sorted(
         (
             (score, number, group)
@@ -45,27 +52,40 @@ def _nearest(candidates: tuple[Candidate, ...], budget_tokens: int, count_tokens
         ),
         key=lambda place: (-place[0], place[1], place[2]),
     )
-    chosen: dict[int, set[int]] = {}
+    chosen: dict[int, list[int]] = {}
     left = budget_tokens
     for _, number, group in order:
         candidate = candidates[number]
-        tokens = count_tokens(candidate.groups[group].text)
-        if number not in chosen:
-            tokens += count_tokens(f"{candidate.passage.source}\n")
+        if (before := chosen.get(number)) is None:
+            tokens = count_tokens(_part(candidate, [group]).rendered)
+        else:
+            tokens = count_tokens(candidate.groups[group].text) + LINE_END_TOKENS
+            tokens += 0 if group - 1 in before or group + 1 in before else GAP_TOKENS
         if tokens <= left:
-            chosen.setdefault(number, set()).add(group)
+            chosen.setdefault(number, []).append(group)
             left -= tokens
         elif chosen:
             break
     return chosen
 
 
-def _rest(candidates: tuple[Candidate, ...], chosen: dict[int, set[int]]) -> Iterable[Passage]:
+def _trim(
+    candidates: tuple[Candidate, ...], chosen: Mapping[int, list[int]], budget_tokens: int, count_tokens: TokenCounter
+) -> None:
+    """Drop the last groups of each excerpt that is larger as a whole than its groups were counted."""
+    left = budget_tokens
+    for number, groups in chosen.items():
+        while (tokens := count_tokens(_part(candidates[number], groups).rendered)) > left and len(groups) > 1:
+            groups.pop()
+        left -= tokens
+
+
+def _rest(candidates: tuple[Candidate, ...], chosen: Mapping[int, Collection[int]]) -> Iterable[Passage]:
     for number, candidate in enumerate(candidates):
-        left_out = set(range(len(candidate.groups))) - chosen.get(number, set())
+        left_out = set(range(len(candidate.groups))).difference(chosen.get(number, ()))
         if left_out:
             yield _part(candidate, left_out)
 
 
-def _part(candidate: Candidate, groups: set[int]) -> Passage:
+def _part(candidate: Candidate, groups: Collection[int]) -> Passage:
     return excerpt(candidate.passage, candidate.groups, groups)

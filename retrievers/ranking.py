@@ -69,18 +69,25 @@ class Ranking:
     evidence: float = 0.0
 
 
-def considered(corpus: Corpus, words: WordEvidence, nearest: Mapping[str, float]) -> dict[str, int]:
-    """The places in `corpus.chunks` of the passages worth a closer look, by content id, one for each content."""
-    many = len(words.scores) > CANDIDATES_BY_WORDS
-    by_words = (
-        np.argpartition(-words.scores, CANDIDATES_BY_WORDS)[:CANDIDATES_BY_WORDS] if many else range(len(corpus.chunks))
-    )
+def considered(corpus: Corpus, words: WordEvidence, nearest: Mapping[str, float], wanted: int = KEPT) -> dict[str, int]:
+    """The places in `corpus.chunks` of the passages worth a closer look, by content id, one for each content; more of
+    them where more than usual are wanted.
+    """
+    most = max(CANDIDATES_BY_WORDS, wanted)
+    many = len(words.scores) > most
+    by_words = np.argpartition(-words.scores, most)[:most] if many else range(len(corpus.chunks))
     ids = {corpus.chunks[place].content_id for place in by_words if words.scores[place] > 0}
     return {key: corpus.places[key] for key in (*nearest, *sorted(ids)) if key in corpus.places}
 
 
-def rank(corpus: Corpus, words: WordEvidence, places: Mapping[str, int], vectors: VectorEvidence | None) -> Ranking:
-    """The best of the passages at `places`; by words alone where there are no vectors."""
+def rank(
+    corpus: Corpus,
+    words: WordEvidence,
+    places: Mapping[str, int],
+    vectors: VectorEvidence | None,
+    wanted: int = KEPT,
+) -> Ranking:
+    """The best of the passages at `places`, at most `KEPT` or `wanted`; by words alone where there are no vectors."""
     if not places:
         return Ranking()
     passages = [corpus.chunks[place] for place in places.values()]
@@ -97,7 +104,7 @@ def rank(corpus: Corpus, words: WordEvidence, places: Mapping[str, int], vectors
         evidence = float(nearest.max()) + OF_COVERAGE * float(coverage.max())
     scores += NEWEST * _recency(passages)
     scores = _archived_below(scores, np.array([passage.archived for passage in passages]))
-    best = np.argsort(-scores, kind="stable")[:KEPT]
+    best = np.argsort(-scores, kind="stable")[: max(KEPT, wanted)]
     found = tuple(_candidate(corpus, passages[place], float(scores[place]), words, vectors) for place in best)
     return Ranking(found, evidence)
 

@@ -10,7 +10,7 @@ from config.errors import MemoryUnavailable
 from retrievers.asked import asks_for_bank
 from retrievers.open_banks import OpenedBank
 from retrievers.packing import DOUBTFUL_TOKENS, pack, tokens_worth
-from retrievers.ranking import Ranking, considered, rank
+from retrievers.ranking import KEPT, Ranking, considered, rank
 from retrievers.selection import fill, whole_bank
 from retrievers.types import Embedder, Retrieval, TokenCounter, Vectors
 
@@ -50,15 +50,15 @@ class Recaller:
         if not bank.corpus.content_ids:
             return Retrieval(note="The memory bank is empty.")
         asked = asks_for_bank(query)
-        if asked or (self._prefer_whole if prefer_whole is None else prefer_whole):
-            limit = min(budget_tokens, self._whole_bank_tokens)
-            if (whole := whole_bank(bank.corpus, limit, self._count_tokens)) is not None:
-                return Retrieval(whole, whole=True)
+        limit = min(budget_tokens, self._whole_bank_tokens)
+        wants_whole = asked or (self._prefer_whole if prefer_whole is None else prefer_whole)
+        if wants_whole and (whole := whole_bank(bank.corpus, limit, self._count_tokens)) is not None:
+            return Retrieval(whole, whole=True)
         if asked:
-            return self._in_reading_order(bank, budget_tokens, "The memory bank is larger than the budget.")
+            return self._in_reading_order(bank, budget_tokens, f"The memory bank takes more than {limit} tokens.")
         if not query.strip():
             return self._in_reading_order(bank, budget_tokens, "There is no question to rank by.")
-        ranking, note, used_vectors = self._ranked(bank, query, query_vector)
+        ranking, note, used_vectors = self._ranked(bank, query, query_vector, KEPT)
         if not ranking.candidates:
             return self._in_reading_order(bank, min(budget_tokens, DOUBTFUL_TOKENS), note or "No word of it was found.")
         budget = min(budget_tokens, tokens_worth(ranking.evidence, self._ranked_tokens))
@@ -66,30 +66,32 @@ class Recaller:
 
     def search(self, bank: OpenedBank, query: str, k: int, budget_tokens: int) -> Retrieval:
         """The `k` best passages that fit, each as a whole, best first, whatever the evidence."""
-        ranking, note, used_vectors = self._ranked(bank, query, None)
+        ranking, note, used_vectors = self._ranked(bank, query, None, k)
         best = fill((candidate.passage for candidate in ranking.candidates), budget_tokens, self._count_tokens)
         return Retrieval(best[:k], used_vectors=used_vectors, note=note)
 
     def _ranked(
-        self, bank: OpenedBank, query: str, query_vector: Sequence[float] | None
+        self, bank: OpenedBank, query: str, query_vector: Sequence[float] | None, wanted: int
     ) -> tuple[Ranking, str | None, bool]:
         """The ranking, one sentence on what was not possible, and whether vectors took part."""
-        query = query[:QUERY_CHARS]
+        # Half a surrogate pair is no text, and tokenizers refuse it.
+        query = query[:QUERY_CHARS].encode("utf-8", "replace").decode("utf-8")
         corpus, words = bank.corpus, bank.words.ask(query)
         reason = self._why_no_vectors(bank)
         if reason is None and bank.index is not None:
             try:
                 vector = self._vector(query, query_vector)
                 fresh, gone = bank.index.difference(corpus)
-                nearest = dict(bank.index.search(vector, self._candidates + gone))
-                places = considered(corpus, words, nearest)
-                ranking = rank(corpus, words, places, bank.index.evidence(vector, nearest, places))
+                nearest = dict(bank.index.search(vector, max(self._candidates, wanted) + gone))
+                places = considered(corpus, words, nearest, wanted)
+                ranking = rank(corpus, words, places, bank.index.evidence(vector, nearest, places), wanted)
             except MemoryUnavailable as exc:
                 reason = exc.message
             else:
                 note = f"{fresh} changed passages are ranked by words only as yet." if fresh else None
                 return ranking, note, True
-        return rank(corpus, words, considered(corpus, words, {}), None), f"{reason} Ranked by words only.", False
+        ranking = rank(corpus, words, considered(corpus, words, {}, wanted), None, wanted)
+        return ranking, f"{reason} Ranked by words only.", False
 
     def _why_no_vectors(self, bank: OpenedBank) -> str | None:
         """One sentence, or None if vectors can take part."""

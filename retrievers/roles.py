@@ -36,7 +36,9 @@ _OF_FILE = {
 
 @lru_cache(maxsize=4096)
 def role_of(file: str) -> str | None:
-    """One sentence on what a core file is for; None for any other file."""
+    """One sentence on what a core file of that name is for, in whatever folder of the bank it lies; None for any other
+    name.
+    """
     return _OF_FILE.get(normalised(PurePosixPath(file).stem))
 
 

@@ -14,6 +14,7 @@ from functools import lru_cache
 PREFIX_CHARS = 5
 PREFIX_MARK = "~"
 WORDS_KEPT = 65_536
+TEXTS_KEPT = 16_384
 LONGEST_WORD_CHARS = 64
 
 _WORD = re.compile(r"[^\W_]+")
@@ -28,6 +29,15 @@ _UNSPACED = re.compile(
 def terms(text: str) -> list[str]:
     """Each word's terms in the order of the text; equal words give equal terms."""
     return [term for word in _WORD.findall(unicodedata.normalize("NFKC", text)) for term in _terms_of(word)]
+
+
+@lru_cache(maxsize=TEXTS_KEPT)
+def folded(text: str) -> str:
+    """The text with its words folded as `terms` folds them: each of its terms, without `PREFIX_MARK`, stands in it."""
+    if text.isascii():
+        return text.lower()
+    runs = _UNSPACED.split(unicodedata.normalize("NFKC", text))
+    return "".join(run if _UNSPACED.match(run) else _folded(run) for run in runs)
 
 
 @lru_cache(maxsize=WORDS_KEPT)
@@ -46,15 +56,15 @@ def _analysed(word: str) -> Iterator[str]:
         if len(parts) > 1:
             yield _folded(run)
         for part in parts:
-            folded = _folded(part)
-            yield folded
-            if len(folded) >= PREFIX_CHARS and folded.isalpha():
-                yield folded[:PREFIX_CHARS] + PREFIX_MARK
+            plain = _folded(part)
+            yield plain
+            if len(plain) >= PREFIX_CHARS and plain.isalpha():
+                yield plain[:PREFIX_CHARS] + PREFIX_MARK
 
 
 def _folded(word: str) -> str:
     """Without case and accents, which people leave out when they ask."""
-    folded = word.casefold()
-    if folded.isascii():
-        return folded
-    return "".join(char for char in unicodedata.normalize("NFKD", folded) if not unicodedata.combining(char))
+    plain = word.casefold()
+    if plain.isascii():
+        return plain
+    return "".join(char for char in unicodedata.normalize("NFKD", plain) if not unicodedata.combining(char))

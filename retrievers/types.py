@@ -91,9 +91,9 @@ class Passage:
 class Retrieval:
     """What a question gets from the bank.
 
-    `whole` says that every file of the bank is here in reading order; otherwise passages come best first, or,
-    with `used_vectors` false, in reading order. `note` is one sentence on what was not possible, without any
-    bank text.
+    `whole` says that every file of the bank is here in reading order; otherwise passages come best first, by vectors
+    and words or, with `used_vectors` false, by words alone; or in reading order, core files first, where `note` says
+    so. `note` tells what was not possible, without any bank text.
     """
 
     passages: tuple[Passage, ...] = ()

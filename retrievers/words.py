@@ -13,7 +13,7 @@ import numpy as np
 from bm25s.tokenization import Tokenized
 from numpy.typing import NDArray
 
-from retrievers.terms import PREFIX_MARK, terms
+from retrievers.terms import PREFIX_MARK, folded, terms
 from retrievers.types import Passage
 
 K1 = 1.2
@@ -37,8 +37,8 @@ class WordEvidence:
 
     def share(self, text: str) -> float:
         """About the coverage of any text: a term may stand anywhere in it, in longer words too."""
-        folded = text.casefold()
-        return sum(weight for term, weight in self.weights.items() if term in folded)
+        plain = folded(text)
+        return sum(weight for term, weight in self.weights.items() if term in plain)
 
 
 class WordIndex:

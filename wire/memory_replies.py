@@ -122,7 +122,7 @@ class PassageReply(_Reply):
 
 
 class SearchReply(_Reply):
-    """The passages nearest to the question, best first; in reading order where `used_vectors` is false."""
+    """The passages nearest to the question, best first; by words alone where `used_vectors` is false."""
 
     workspace: Text
     passages: list[PassageReply]

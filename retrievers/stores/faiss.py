@@ -20,7 +20,14 @@ from typing import Any
 import numpy as np
 
 from config.errors import IndexMismatch
-from retrievers.stores.manifest import identity, read_manifest, unnamed, write_atomically, write_manifest
+from retrievers.stores.manifest import (
+    identity,
+    private_folder,
+    read_manifest,
+    unnamed,
+    write_atomically,
+    write_manifest,
+)
 from retrievers.stores.shapes import as_cosine, check_query, rows_by_id
 from retrievers.types import Vectors
 
@@ -31,7 +38,7 @@ class FaissStore:
     """Exact inner-product search over normalised vectors, by content id.
 
     Args:
-        folder: Where the index lives; made when first saved.
+        folder: Where the index lives; made when first saved, for this user only.
         embedder_name: Whose vectors these are; others on disk raise `IndexMismatch` on `load`.
         dimension: Length of each vector.
     """
@@ -63,7 +70,7 @@ class FaissStore:
         with self._lock:
             data = self._faiss.serialize_index(self._index).tobytes()
             ids = list(self._ids.values())
-        self._folder.mkdir(parents=True, exist_ok=True)
+        private_folder(self._folder)
         vectors_name = f"vectors-{uuid.uuid4().hex}.faiss"
         write_atomically(self._folder / vectors_name, data)
         described = {"vectors": vectors_name, "sha256": hashlib.sha256(data).hexdigest(), "ids": ids}

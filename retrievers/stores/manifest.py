@@ -8,6 +8,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from config.errors import IndexMismatch
 MANIFEST = "manifest.json"
 # Another service on this folder may be between writing its data and its manifest.
 KEEP_UNNAMED_S = 60.0
+PRIVATE_FOLDER = 0o700
 
 
 def identity(format_name: str | int, embedder_name: str, dimension: int) -> dict[str, object]:
@@ -41,6 +43,13 @@ def read_manifest(folder: Path, expected: Mapping[str, object]) -> dict[str, Any
 def write_manifest(folder: Path, manifest: Mapping[str, object]) -> None:
     """Replace the manifest: from here on, what it names is the index. Raises `OSError`."""
     write_atomically(folder / MANIFEST, json.dumps(manifest).encode())
+
+
+def private_folder(folder: Path) -> None:
+    """Make the folder, or take it as it is, for this user only. Raises `OSError` if it cannot be made."""
+    folder.mkdir(parents=True, exist_ok=True, mode=PRIVATE_FOLDER)
+    with suppress(OSError):  # it is another user's, who lets us write
+        folder.chmod(PRIVATE_FOLDER)
 
 
 def write_atomically(path: Path, data: bytes) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import re
+import sqlite3
 from pathlib import Path
 
 import numpy as np
 from langchain_core.embeddings import Embeddings
 
 from config.errors import MemoryUnavailable
+from retrievers.cache_file import PAGE_BYTES
 from retrievers.types import EmbedderState, EmbedderStatus
 
 DIMENSION = 512
@@ -84,3 +86,32 @@ class WordEmbedder(Embeddings):
         for word in set(re.findall(r"[^\W\d]+", text.casefold())):
             row[int(hashlib.sha256(word.encode()).hexdigest(), 16) % self._dimension] += 1.0
         return [float(value) for value in row / np.linalg.norm(row)]
+
+
+def without_log(path: Path) -> bytearray:
+    """All bytes of a closed SQLite file, with no log beside it."""
+    for suffix in ("-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+    return bytearray(path.read_bytes())
+
+
+def spoil_pages(path: Path) -> None:
+    data = without_log(path)
+    data[2 * PAGE_BYTES :] = b"Z" * (len(data) - 2 * PAGE_BYTES)
+    path.write_bytes(data)
+
+
+def cut_short(path: Path) -> None:
+    path.write_bytes(without_log(path)[: 3 * PAGE_BYTES])
+
+
+def give_other_columns(path: Path) -> None:
+    without_log(path)
+    path.unlink()
+    with sqlite3.connect(path) as other:
+        for table in ("lines", "files", "words"):
+            other.execute(f"CREATE TABLE {table} (a, b, c)")
+    other.close()
+
+
+WAYS_TO_DAMAGE = (spoil_pages, cut_short, give_other_columns)

@@ -1,15 +1,22 @@
 from __future__ import annotations
 
+import sqlite3
 import threading
 from pathlib import Path
 
+import numpy as np
+import pytest
+
+from config.errors import IndexMismatch, MemoryUnavailable
+from retrievers import index as index_module
 from retrievers.bank import find_bank
 from retrievers.corpus import Corpus, CorpusReader
 from retrievers.index import BankIndex
+from retrievers.line_vectors import LineVectors, lines_file
 from retrievers.roles import ROLES
 from retrievers.stores.faiss import FaissStore
 from retrievers.stores.manifest import MANIFEST
-from tests.retrievers.memory_support import WordEmbedder, words, write_bank
+from tests.retrievers.memory_support import DIMENSION, WordEmbedder, words, write_bank
 
 FILES = {
     "projectbrief.md": f"# Brief\n{words(200, 'brief')}",
@@ -104,3 +111,84 @@ def test_an_index_that_cannot_be_written_still_serves(tmp_path: Path) -> None:
     assert index.covers(at.corpus())
     assert index.problem is not None
     assert "VECTOR_STORE_PATH" in index.problem
+
+
+def line_ids(at: Indexed) -> frozenset[str]:
+    lines = LineVectors(at.folder, at.embedder.name, DIMENSION)
+    found = lines.ids()
+    lines.close()
+    return found
+
+
+def test_another_embedder_on_the_folder_takes_nothing_away(tmp_path: Path) -> None:
+    at = Indexed(tmp_path)
+    at.build()
+    corpus = at.corpus()
+    query = np.asarray(at.embedder.embed_query("tide"), dtype=np.float32)
+    before = at.index.evidence(query, {}, corpus.content_ids)
+    at.reopened(WordEmbedder(name="other", dimension=32)).build(corpus, at.stop)
+    assert at.index.evidence(query, {}, corpus.content_ids).lines.keys() == before.lines.keys() == corpus.content_ids
+
+
+def test_lines_that_are_lost_while_they_are_used_are_made_anew(tmp_path: Path) -> None:
+    at = Indexed(tmp_path)
+    total = at.build()
+    corpus = at.corpus()
+    with sqlite3.connect(at.folder / lines_file(at.embedder.name, DIMENSION)) as file:
+        file.execute("DROP TABLE lines")
+    file.close()
+    query = np.asarray(at.embedder.embed_query("tide"), dtype=np.float32)
+    with pytest.raises(IndexMismatch):
+        at.index.evidence(query, {}, corpus.content_ids)
+    assert not at.index.covers(corpus)
+    assert at.build() == total
+    assert at.index.covers(corpus)
+    assert at.index.evidence(query, {}, corpus.content_ids).lines.keys() == corpus.content_ids
+
+
+def test_lines_that_another_service_made_of_a_newer_text_stay(tmp_path: Path) -> None:
+    at = Indexed(tmp_path)
+    at.build()
+    other = at.reopened(at.embedder)
+    old = at.corpus()
+    other.build(old, at.stop)
+    (at.bank / "progress.md").write_text("# News\n" + words(300, "news"))
+    other.build(at.corpus(), at.stop)
+    at.index.build(old, at.stop)
+    assert at.corpus().content_ids <= line_ids(at)
+
+
+class FailingEmbedder(WordEmbedder):
+    """Fails once it has embedded a few batches."""
+
+    def embed_documents(self, texts: list[str]) -> list[list[float]]:
+        if len(self.embedded) > 40:
+            raise MemoryUnavailable("No more words.")
+        return super().embed_documents(texts)
+
+
+def test_a_build_that_fails_keeps_what_it_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(index_module, "BUILD_BATCH_PASSAGES", 1)
+    at = Indexed(tmp_path, FailingEmbedder())
+    with pytest.raises(MemoryUnavailable):
+        at.build()
+    done = len(at.index.content_ids)
+    total = len(at.corpus().content_ids)
+    assert 0 < done < total
+    assert at.reopened(WordEmbedder()).build(at.corpus(), at.stop) == total - done
+
+
+def test_a_build_saves_now_and_then(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(index_module, "BUILD_BATCH_PASSAGES", 1)
+    monkeypatch.setattr(index_module, "SAVE_EVERY_S", 0.0)
+    at = Indexed(tmp_path)
+    saved: list[int] = []
+    save = FaissStore.save
+
+    def counted(store: FaissStore) -> None:
+        saved.append(len(store.ids()))
+        save(store)
+
+    monkeypatch.setattr(FaissStore, "save", counted)
+    total = at.build()
+    assert saved == [*range(1, total + 1), total]

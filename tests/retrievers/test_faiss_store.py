@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -47,6 +48,14 @@ def test_damage_is_noticed(tmp_path: Path, damage: Callable[[Path], object]) -> 
     damage(tmp_path)
     with pytest.raises(IndexMismatch):
         loaded(FaissStore, tmp_path)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such modes")
+def test_nobody_else_can_read_the_index(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    saved(FaissStore, tmp_path)
+    saved(FaissStore, tmp_path / "new")
+    assert {path.stat().st_mode & 0o777 for path in (tmp_path, tmp_path / "new")} == {0o700}
 
 
 def test_a_crash_while_saving_leaves_the_old_index(tmp_path: Path) -> None:

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import sqlite3
+import subprocess
+import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from config.errors import IndexMismatch
-from retrievers.line_vectors import FILE, LineVectors
+from retrievers.line_vectors import LineVectors, lines_file
 from retrievers.types import Vectors
+from tests.retrievers.memory_support import WAYS_TO_DAMAGE
 
 DIMENSION = 8
+FILE = lines_file("words", DIMENSION)
 
 
 def unit(*hot: int) -> Vectors:
@@ -54,12 +59,66 @@ def test_they_are_there_again_after_a_restart(tmp_path: Path, lines: LineVectors
 
 
 @pytest.mark.parametrize(("name", "dimension"), [("other", DIMENSION), ("words", 16)])
-def test_those_of_another_embedder_are_dropped(tmp_path: Path, lines: LineVectors, name: str, dimension: int) -> None:
+def test_another_embedder_has_its_own(tmp_path: Path, lines: LineVectors, name: str, dimension: int) -> None:
     lines.put({"one": unit(0)})
-    lines.close()
     other = LineVectors(tmp_path, name, dimension)
     assert other.ids() == frozenset()
+    assert lines.ids() == {"one"}
     other.close()
+    lines.close()
+
+
+@pytest.mark.parametrize("damage", WAYS_TO_DAMAGE)
+def test_damage_inside_is_found_when_it_is_opened(
+    tmp_path: Path, lines: LineVectors, damage: Callable[[Path], object]
+) -> None:
+    lines.put({f"p{number}": unit(*[number % DIMENSION] * 40) for number in range(1_000)})
+    lines.close()
+    damage(tmp_path / FILE)
+    again = LineVectors(tmp_path, "words", DIMENSION)
+    assert again.ids() == frozenset()
+    again.put({"one": unit(0)})
+    assert again.similarities(unit(0)[0], ["one"])["one"].tolist() == [1]
+    again.close()
+
+
+def test_a_damaged_file_is_told_from_a_closed_one(tmp_path: Path, lines: LineVectors) -> None:
+    with sqlite3.connect(tmp_path / FILE) as other:
+        other.execute("DROP TABLE lines")
+    other.close()
+    with pytest.raises(IndexMismatch):
+        lines.put({"one": unit(0)})
+    assert lines.is_damaged
+    lines.close()
+    closed = LineVectors(tmp_path, "words", DIMENSION)
+    closed.close()
+    with pytest.raises(IndexMismatch):
+        closed.ids()
+    assert not closed.is_damaged
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such modes")
+def test_nobody_else_can_read_them(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    (tmp_path / FILE).touch(0o644)
+    lines = LineVectors(tmp_path, "words", DIMENSION)
+    lines.put({"one": unit(0)})
+    assert tmp_path.stat().st_mode & 0o777 == 0o700
+    assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o600}
+    lines.close()
+
+
+def test_a_damaged_file_is_made_anew_once_by_all_who_open_it(tmp_path: Path) -> None:
+    (tmp_path / FILE).write_bytes(b"garbage" * 1_000)
+    code = (
+        "import sys, numpy as np; from pathlib import Path; from retrievers.line_vectors import LineVectors;"
+        "lines = LineVectors(Path(sys.argv[1]), 'words', 8); lines.put({sys.argv[2]: np.ones((1, 8), 'f')})"
+    )
+    started = [subprocess.Popen([sys.executable, "-c", code, str(tmp_path), f"p{number}"]) for number in range(4)]
+    assert [process.wait(30) for process in started] == [0] * 4
+    lines = LineVectors(tmp_path, "words", DIMENSION)
+    assert lines.ids() == {"p0", "p1", "p2", "p3"}
+    lines.close()
 
 
 @pytest.mark.parametrize("content", [b"", b"not a database at all" * 100, b"SQLite format 3\x00" + b"\xff" * 5_000])

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from retrievers.chunking import estimate_tokens
-from retrievers.lines import GAP, GROUP_TOKENS, excerpt, group_texts, line_groups
+from retrievers.lines import GAP, GROUP_TOKENS, LONG_LINE_TOKENS, excerpt, group_texts, line_groups
 from retrievers.types import Passage
 
 
@@ -70,3 +71,22 @@ def test_an_excerpt_holds_its_lines_word_for_word(lines: list[str], data: st.Dat
     for number in wanted:
         for line in groups[number].text.split("\n"):
             assert line in part.text
+
+
+def test_a_long_line_without_sentences_is_cut_between_words() -> None:
+    words = [f"word{number}" for number in range(150)]
+    groups = line_groups(passage(" ".join(words)))
+    assert len(groups) > 3
+    assert " ".join(group.text for group in groups).split() == words
+
+
+@pytest.mark.parametrize("line", ["設定" * 300, "x" * 1_200, "a" + " " * 5_000 + "b" * 500])
+def test_a_long_line_without_spaces_is_cut_between_characters(line: str) -> None:
+    groups = line_groups(passage(line))
+    assert len(groups) > 3
+    assert "".join("".join(group.text for group in groups).split()) == "".join(line.split())
+
+
+@given(st.text(alphabet=st.sampled_from("ab設🙂 .\n"), max_size=1_500))
+def test_no_group_is_large(text: str) -> None:
+    assert all(estimate_tokens(group.text) <= LONG_LINE_TOKENS for group in line_groups(passage(text)))

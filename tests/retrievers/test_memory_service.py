@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from retrievers.lines import GAP
 from retrievers.memory import MemoryService
 from retrievers.packing import DOUBTFUL_TOKENS
+from retrievers.reading import read_text
 from retrievers.roles import ROLES
-from retrievers.types import Retrieval
+from retrievers.types import BankFile, Retrieval
 from tests.retrievers.memory_support import WordEmbedder, count_words, two_core_files, words, write_bank
 
 LARGE = {
@@ -285,3 +286,121 @@ def test_the_budget_is_never_exceeded(tmp_path: Path, budget: int, query: str, *
         spent = sum(count_words(f"{passage.source}\n{passage.text}") for passage in found.passages)
         assert spent == found.tokens <= max(0, budget)
         assert service.wait_indexed(10)
+
+
+@pytest.mark.parametrize("with_vectors", [True, False])
+async def test_as_many_passages_are_found_as_are_asked_for(
+    tmp_path: Path, embedder: WordEmbedder, with_vectors: bool
+) -> None:
+    many = "\n".join(f"## Part {number}\nDrift of sensors\n{words(150, f'part{number}n')}" for number in range(60))
+    write_bank(tmp_path / "many" / "memory-bank", {**two_core_files(), "notes.md": f"# Notes\n{many}"})
+    service = service_of(tmp_path, embedder if with_vectors else None)
+    await indexed(service, tmp_path / "many")
+    found = await service.search(tmp_path / "many", "Drift of sensors", 50)
+    assert found.used_vectors == with_vectors
+    assert len(found.passages) == 50
+    assert len({passage.content_id for passage in found.passages}) == 50
+    await service.aclose()
+
+
+class StrictEmbedder(WordEmbedder):
+    """Refuses what is no text, as tokenizers do."""
+
+    def embed_query(self, text: str) -> list[float]:
+        text.encode("utf-8")
+        return super().embed_query(text)
+
+
+async def test_half_a_surrogate_pair_is_no_obstacle(tmp_path: Path, workspace: Path) -> None:
+    service = service_of(tmp_path, StrictEmbedder(), prefer_whole=False)
+    await indexed(service, workspace)
+    assert (await service.recall(workspace, "Drift of sensors \ud83d", 400)).used_vectors
+    found = await service.search(workspace, "\udc00 Drift of sensors", 5)
+    assert found.used_vectors
+    assert "Drift of sensors" in found.passages[0].text
+    await service.aclose()
+
+
+async def test_the_note_on_a_bank_that_does_not_go_in_whole_is_true(tmp_path: Path, workspace: Path) -> None:
+    service = service_of(tmp_path, None, whole_bank_tokens=100)
+    found = await service.recall(workspace, "read the memory bank", 100_000)
+    assert not found.whole
+    assert found.note is not None
+    assert found.note.startswith("The memory bank takes more than 100 tokens.")
+    await service.aclose()
+
+
+class SlowEmbedder(WordEmbedder):
+    """Waits for `go` before each batch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.go = threading.Event()
+
+    def embed_documents(self, texts: list[str]) -> list[list[float]]:
+        self.go.wait(10)
+        return super().embed_documents(texts)
+
+
+async def test_a_bank_that_is_being_built_is_not_closed(tmp_path: Path, workspace: Path) -> None:
+    write_bank(tmp_path / "other" / "memory-bank", {name: f"{text}\nother" for name, text in LARGE.items()})
+    embedder = SlowEmbedder()
+    service = service_of(tmp_path, embedder, max_open_banks=1)
+    await service.status(workspace)
+    await service.status(tmp_path / "other")
+    assert len(service.indexes()) == 2
+    embedder.go.set()
+    assert service.wait_indexed(20)
+    assert [(index.vectors > 0, index.problem) for index in service.indexes()] == [(True, None)] * 2
+    assert (await service.status(tmp_path / "other")).vectors_ready
+    assert len(service.indexes()) == 1
+    await service.aclose()
+
+
+@pytest.mark.parametrize("with_vectors", [True, False])
+async def test_text_is_cut_once_for_all_workspaces_and_starts(
+    tmp_path: Path, workspace: Path, monkeypatch: pytest.MonkeyPatch, *, with_vectors: bool
+) -> None:
+    below = workspace / "packages" / "a"
+    below.mkdir(parents=True)
+    (workspace / ".git").mkdir()
+    embedder = WordEmbedder() if with_vectors else None
+    service = service_of(tmp_path, embedder)
+    await indexed(service, workspace)
+
+    def never(*_: object) -> None:
+        raise AssertionError("it is known")
+
+    monkeypatch.setattr("retrievers.corpus.cut_text", never)
+    monkeypatch.setattr("retrievers.words.WordIndex.of_passages", never)
+    for where, name in ((below, "../../memory-bank/progress.md"), (workspace, "memory-bank/progress.md")) * 2:
+        found = await service.recall(where, "Drift of sensors", 400)
+        assert found.passages[0].file == name
+    await service.aclose()
+    again = service_of(tmp_path, embedder)
+    assert (await again.recall(workspace, "Drift of sensors", 400)).passages
+    await again.aclose()
+
+
+async def test_text_that_only_moved_is_kept_too(tmp_path: Path, service: MemoryService, workspace: Path) -> None:
+    await indexed(service, workspace)
+    (workspace / "memory-bank" / "progress.md").rename(workspace / "memory-bank" / "history.md")
+    opened = service._banks.open(workspace)
+    assert not isinstance(opened, str)
+    assert not opened.is_kept()
+    await indexed(service, workspace)
+    assert opened.is_kept()
+
+
+async def test_a_file_that_cannot_be_read_is_named(
+    tmp_path: Path, workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read(file: BankFile, *, max_file_bytes: int) -> str | None:
+        return None if file.path.name == "techContext.md" else read_text(file, max_file_bytes=max_file_bytes)
+
+    monkeypatch.setattr("retrievers.corpus.read_text", read)
+    service = service_of(tmp_path, None)
+    status = await service.status(workspace)
+    assert status.left_out == ("memory-bank/techContext.md: cannot be read",)
+    assert status.files == len(LARGE) - 1
+    await service.aclose()

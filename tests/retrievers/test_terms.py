@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retrievers.terms import terms
+from retrievers.terms import PREFIX_MARK, folded, terms
 
 
 @pytest.mark.parametrize(
@@ -43,3 +43,24 @@ def test_any_text_has_terms_that_do_not_depend_on_case(text: str) -> None:
 @given(st.lists(st.text(alphabet="abcdefghij", min_size=1), max_size=8))
 def test_terms_of_words_follow_each_other(words: list[str]) -> None:
     assert terms(" ".join(words)) == [term for word in words for term in terms(word)]
+
+
+@pytest.mark.parametrize(
+    ("text", "plain"),
+    [
+        ("Read ME", "read me"),
+        ("Décision", "decision"),
+        ("Первый", "первыи"),
+        ("Straße", "strasse"),
+        ("메모리 Über ガイド", "메모리 uber ガイド"),
+        ("ﬁle №１", "file no1"),
+    ],
+)
+def test_a_text_is_folded_like_its_words(text: str, plain: str) -> None:
+    assert folded(text) == plain
+
+
+@given(st.text())
+def test_every_term_of_a_text_stands_in_it_folded(text: str) -> None:
+    plain = folded(text)
+    assert all(term.rstrip(PREFIX_MARK) in plain for term in terms(text))

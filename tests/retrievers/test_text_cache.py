@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +16,7 @@ from retrievers.bank import find_bank
 from retrievers.corpus import Corpus, CorpusReader, cut_of, cut_text
 from retrievers.text_cache import FILE, CutText, TextCache, text_digest
 from retrievers.words import WordIndex
-from tests.retrievers.memory_support import words, write_bank
+from tests.retrievers.memory_support import WAYS_TO_DAMAGE, words, write_bank
 
 FILES = {
     "projectbrief.md": f"# Brief\n{words(200, 'brief')}",
@@ -81,7 +83,20 @@ def test_a_changed_file_is_cut_anew_and_the_old_text_forgotten(tmp_path: Path, b
     assert digests == {text.digest for text in after.texts} != {text.digest for text in before.texts}
 
 
-@pytest.mark.parametrize("value", [b"", b"{", b"[]", b'["text", 0, [[0, 1]]]', b"\xff\xfe"])
+BAD_VALUES = [
+    b"",
+    b"{",
+    b"[]",
+    b'["text", 0, [[0, 1]]]',
+    b"\xff\xfe",
+    b'[["a"], 0, []]',
+    b'["text", null, []]',
+    b'["text", 0, [[0, 1, 2, 3, 4]]]',
+    b'["another text", 0, []]',
+]
+
+
+@pytest.mark.parametrize("value", BAD_VALUES)
 def test_damaged_rows_are_made_anew(tmp_path: Path, bank: Path, value: bytes) -> None:
     cache = TextCache(tmp_path / "index")
     before = kept(bank, cache)
@@ -92,6 +107,50 @@ def test_damaged_rows_are_made_anew(tmp_path: Path, bank: Path, value: bytes) ->
     assert corpus_of(bank, cache).chunks == before.chunks
     assert cache.words(before.chunks).ask("brief17").scores.any()
     cache.close()
+
+
+@pytest.mark.parametrize("value", BAD_VALUES[:-1])
+def test_damage_with_the_right_checksum_is_made_anew_and_kept(tmp_path: Path, bank: Path, value: bytes) -> None:
+    cache = TextCache(tmp_path / "index")
+    before = kept(bank, cache)
+    with sqlite3.connect(tmp_path / "index" / FILE) as file:
+        file.execute("UPDATE files SET value = ?, checksum = ?", (value, hashlib.sha256(value).hexdigest()))
+    file.close()
+    assert kept(bank, cache).chunks == before.chunks
+    assert all(cache.cut(text.digest, never) == cut_of(text) for text in before.texts)
+    cache.close()
+
+
+@pytest.mark.parametrize("damage", WAYS_TO_DAMAGE)
+def test_a_damaged_file_is_made_anew(tmp_path: Path, bank: Path, damage: Callable[[Path], object]) -> None:
+    write_bank(bank / "memory-bank", {"long.md": f"# Long\n{words(20_000, 'long')}"})
+    cache = TextCache(tmp_path / "index")
+    before = kept(bank, cache)
+    cache.close()
+    damage(tmp_path / "index" / FILE)
+    again = TextCache(tmp_path / "index")
+    assert kept(bank, again).chunks == before.chunks
+    assert all(again.cut(text.digest, never) == cut_of(text) for text in before.texts)
+    again.close()
+
+
+def test_a_table_that_is_lost_while_it_is_used_comes_back(tmp_path: Path, bank: Path) -> None:
+    cache = TextCache(tmp_path / "index")
+    before = kept(bank, cache)
+    with sqlite3.connect(tmp_path / "index" / FILE) as file:
+        file.execute("DROP TABLE files")
+    file.close()
+    assert corpus_of(bank, cache).chunks == before.chunks
+    kept(bank, cache)
+    assert all(cache.cut(text.digest, never) == cut_of(text) for text in before.texts)
+    cache.close()
+
+
+def test_a_closed_cache_stays_closed(tmp_path: Path, bank: Path) -> None:
+    cache = TextCache(tmp_path / "index")
+    cache.close()
+    assert kept(bank, cache).chunks == corpus_of(bank, None).chunks
+    assert not (tmp_path / "index").exists()
 
 
 def test_where_nothing_can_be_written_everything_is_made_anew(tmp_path: Path, bank: Path) -> None:

@@ -62,3 +62,20 @@ def test_any_text_can_be_indexed_and_asked(texts: list[str], query: str) -> None
     assert found.scores.shape == found.coverage.shape == (len(texts),)
     assert np.isfinite(found.scores).all()
     assert ((found.coverage >= 0) & (found.coverage <= 1.0001)).all()
+
+
+@pytest.mark.parametrize(
+    ("question", "line"),
+    [
+        ("décision", "La décision est prise."),
+        ("decision", "La décision est prise."),
+        ("первый", "Это первый шаг."),
+        ("Größe", "Die Größe zählt."),
+        ("메모리", "메모리를 읽는다"),
+        ("ｓｅａｒｃｈ", "search for it"),
+    ],
+)
+def test_a_line_holds_the_words_that_its_passage_holds(question: str, line: str) -> None:
+    asked = index(line, *TEXTS).ask(question)
+    assert asked.share(line) == pytest.approx(float(asked.coverage[0]))
+    assert asked.share(line) > 0.5

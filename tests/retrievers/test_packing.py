@@ -1,0 +1,66 @@
+"""The nearest lines go into the budget, whatever stands between them costs."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from retrievers.lines import GAP, excerpt, line_groups
+from retrievers.packing import pack
+from retrievers.ranking import Candidate, Ranking
+from retrievers.types import Passage
+
+
+def count_all(text: str) -> int:
+    """Words, marks and line ends."""
+    return len(re.findall(r"\w+|[^\w\s]|\n", text))
+
+
+def line(number: int) -> str:
+    return f"- point {number} of a list whose points are all long enough to stand alone, or very nearly so indeed"
+
+
+def candidate(number: int, scores: list[float]) -> Candidate:
+    text = "\n\n".join(line(at) for at in range(len(scores))) + "\n"
+    whole = Passage(text, f"memory-bank/f{number}.md", "Progress", 1, 2 * len(scores) - 1, datetime.now(UTC))
+    groups = tuple(line_groups(whole))
+    assert len(groups) == len(scores)
+    return Candidate(whole, max(scores), groups, tuple(scores))
+
+
+def test_what_stands_between_lines_is_paid_for() -> None:
+    found = candidate(0, [0.9, 0.1, 0.8, 0.1, 0.7, 0.1])
+    three = excerpt(found.passage, found.groups, {0, 2, 4})
+    assert GAP in three.text
+    fits = count_all(three.rendered)
+    assert line(4) in pack(Ranking((found,), 1.0), fits, count_all)[0].text
+    for budget in range(fits - 8, fits):
+        taken = pack(Ranking((found,), 1.0), budget, count_all)
+        assert [passage.text for passage in taken] == [f"{line(0)}\n{GAP}\n{line(2)}\n"]
+
+
+_SCORES = st.lists(st.floats(0, 1), min_size=1, max_size=8)
+
+
+@given(st.lists(_SCORES, min_size=1, max_size=5), st.integers(1, 400), st.integers(1, 3))
+def test_the_best_group_that_fits_comes_first(scores: list[list[float]], budget: int, dearer: int) -> None:
+    def count_tokens(text: str) -> int:
+        # Joined texts may cost more than their parts.
+        return count_all(text) + dearer * text.count(GAP) * 3
+
+    candidates = tuple(candidate(number, of_groups) for number, of_groups in enumerate(scores))
+    taken = pack(Ranking(candidates, 1.0), budget, count_tokens)
+    assert sum(count_tokens(passage.rendered) for passage in taken) <= budget
+    fitting = [
+        (-score, number, group)
+        for number, found in enumerate(candidates)
+        for group, score in enumerate(found.group_scores)
+        if count_tokens(excerpt(found.passage, found.groups, {group}).rendered) <= budget
+    ]
+    if fitting:
+        _, number, group = min(fitting)
+        assert taken[0].file == f"memory-bank/f{number}.md"
+        assert candidates[number].groups[group].text in taken[0].text
