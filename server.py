@@ -41,6 +41,8 @@ from wire.service import RouterService
 from wire.welcome import show_welcome
 
 EXIT_BAD_CONFIG = 2
+SETTLE_STEP_S = 0.05
+SETTLE_STEPS = 200
 LOOPBACK_HOSTS = {"127.0.0.1", "localhost", "::1"}
 
 log = structlog.get_logger(__name__)
@@ -79,6 +81,7 @@ async def open_router(settings: Settings) -> AsyncIterator[RouterService]:
         stack.push_async_callback(memory.aclose)
         if memory_settings.enabled:
             embedder.start_loading()
+            stack.push_async_callback(_settled, embedder)
         folder, sessions = settings.paths.vector_store_path, settings.sessions
         store, note = None, None
         if sessions.enabled:
@@ -136,6 +139,14 @@ async def _load_classifier() -> Classifier | None:
     except (OSError, ValueError, KeyError) as error:
         log.warning("requests are routed by rules only", reason=f"no classifier ({type(error).__name__})")
         return None
+
+
+async def _settled(embedder: Embedder) -> None:
+    """Native libraries that are just being loaded abort the process if it ends meanwhile."""
+    for _ in range(SETTLE_STEPS):
+        if embedder.status().state != "loading":
+            return
+        await asyncio.sleep(SETTLE_STEP_S)
 
 
 def build_app(settings: Settings) -> FastAPI:

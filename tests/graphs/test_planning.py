@@ -112,7 +112,7 @@ async def test_an_arbiter_that_fails_leaves_the_best_guess(error: Exception) -> 
 async def test_an_arbiter_that_takes_too_long_is_given_up() -> None:
     slow = model(asyncio.Event())
     models = by_name(slow)
-    decision = (await plan(person("hm"), arbitrated(models, timeout_s=0.05)))["decision"]
+    decision = (await plan(person("hm"), arbitrated(models, timeout_s=1)))["decision"]
     assert decision.step == "classifier"
     assert (slow.closed, models.freed) == ([True], [FAST])
 
