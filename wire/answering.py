@@ -15,12 +15,11 @@ from starlette.types import Receive, Scope, Send
 
 from chains.events import Finished, Routed, RouterEvent
 from config.errors import BackendUnavailable, RouterError
-from wire.chunks import Stamp, completion, error_chunk, event_chunk, first_chunk, usage_chunk
-from wire.errors import error_response, error_row, internal_error
+from wire.errors import error_row, internal_error
 from wire.hang_up import run_until_hang_up
 from wire.journal import RequestJournal
 from wire.run import Events, Inbox, open_run
-from wire.sse import DONE, HEARTBEAT, encode
+from wire.writer import AnswerWriter
 
 STOPPING = BackendUnavailable("The router is being stopped: try again once it runs.", retry_after_s=5)
 
@@ -41,7 +40,7 @@ class AnswerResponse(Response):
     def __init__(
         self,
         run: Callable[[], Events],
-        stamp: Stamp,
+        writer: AnswerWriter,
         journal: RequestJournal,
         pace: Pace,
         *,
@@ -50,7 +49,7 @@ class AnswerResponse(Response):
         super().__init__()
         self._explain = explain
         self._run = run
-        self._stamp = stamp
+        self._writer = writer
         self._journal = journal
         self._pace = pace
 
@@ -74,7 +73,7 @@ class AnswerResponse(Response):
 
     async def _refuse(self, error: RouterError, scope: Scope, receive: Receive, send: Send) -> None:
         self._journal.close(error_row(error).code)
-        await error_response(error, self._journal.headers())(scope, receive, send)
+        await self._writer.refused(error, self._journal.headers())(scope, receive, send)
 
 
 class WholeResponse(AnswerResponse):
@@ -90,29 +89,25 @@ class WholeResponse(AnswerResponse):
         except RouterError as error:
             await self._refuse(error, scope, receive, send)
             return
-        body = orjson.dumps(completion(self._stamp, events, self._explanation()))
+        body = orjson.dumps(self._writer.whole(events, self._explanation()))
         response = Response(body, media_type="application/json", headers=self._journal.headers())
         await response(scope, receive, send)
         self._journal.close("ok")
 
 
 class StreamResponse(AnswerResponse):
-    """The answer as server-sent events; always ends with a `finish_reason` and `[DONE]`."""
+    """The answer as server-sent events; always ends as its API ends a whole answer or a broken one."""
 
     def __init__(
         self,
         run: Callable[[], Events],
-        stamp: Stamp,
+        writer: AnswerWriter,
         journal: RequestJournal,
         pace: Pace,
         *,
-        include_usage: bool,
-        lenient_end: bool,
         explain: bool = False,
     ) -> None:
-        super().__init__(run, stamp, journal, pace, explain=explain)
-        self._include_usage = include_usage
-        self._lenient_end = lenient_end
+        super().__init__(run, writer, journal, pace, explain=explain)
         self._begun = False
         self._opened = False
         self._spoke = False
@@ -139,11 +134,11 @@ class StreamResponse(AnswerResponse):
             await self._open(send)
             event = first if first is not None else await self._next(inbox, send)
             while not isinstance(event, Finished):
-                if chunk := event_chunk(self._stamp, event):
+                if written := self._writer.event(event):
                     self._spoke = True
-                    await _send(send, encode(chunk))
+                    await _send(send, written)
                 event = await self._next(inbox, send)
-            await _send(send, self._end(event))
+            await _send(send, self._writer.ended(event))
             await inbox.drain()
         except RouterError as error:
             await self._end_broken(error, send)
@@ -152,7 +147,7 @@ class StreamResponse(AnswerResponse):
             log.exception("an answer that cannot be written", id=self._journal.request_id)
             await self._end_broken(internal_error(), send)
             return
-        await _send(send, DONE, more=False)
+        await _send(send, self._writer.closed(), more=False)
         self._journal.close("ok")
 
     async def _begin(self, send: Send) -> None:
@@ -169,7 +164,7 @@ class StreamResponse(AnswerResponse):
     async def _open(self, send: Send) -> None:
         if not self._opened:
             self._opened = True
-            await _send(send, encode(first_chunk(self._stamp, self._explanation())))
+            await _send(send, self._writer.opened(self._explanation()))
 
     async def _break_off(self, error: RouterError, scope: Scope, receive: Receive, send: Send) -> None:
         if not self._begun:
@@ -178,12 +173,8 @@ class StreamResponse(AnswerResponse):
             await self._end_broken(error, send)
 
     async def _end_broken(self, error: RouterError, send: Send) -> None:
-        """Cline's SDK asks again after an empty answer that ends with `error`, but not after an error object."""
         await self._open(send)
-        chunk = error_chunk(self._stamp, error)
-        if self._lenient_end and not self._spoke:
-            del chunk["error"]
-        await _send(send, encode(chunk) + DONE, more=False)
+        await _send(send, self._writer.broken(error, spoke=self._spoke), more=False)
         self._journal.close(error_row(error).code)
 
     async def _next(self, inbox: Inbox, send: Send) -> RouterEvent:
@@ -192,13 +183,7 @@ class StreamResponse(AnswerResponse):
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._pace.heartbeat_s):
                     return await inbox.next()
-            await _send(send, HEARTBEAT)
-
-    def _end(self, finished: Finished) -> bytes:
-        last = event_chunk(self._stamp, finished)
-        assert last is not None  # noqa: S101 - Finished always has a chunk
-        usage = finished.usage if self._include_usage else None
-        return encode(last) + (encode(usage_chunk(self._stamp, usage)) if usage else b"")
+            await _send(send, self._writer.heartbeat)
 
 
 async def _send(send: Send, body: bytes, *, more: bool = True) -> None:

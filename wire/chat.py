@@ -20,6 +20,7 @@ from wire.request_id import request_id_of
 from wire.run import run_graph
 from wire.service import RouterService, service_of
 from wire.validate import parse_chat_request
+from wire.writer import ChatWriter
 
 routes = APIRouter()
 
@@ -44,17 +45,12 @@ async def chat_completions(request: Request) -> Response:
 
 def _answer(service: RouterService, parsed: ParsedRequest, journal: RequestJournal) -> Response:
     server = service.settings.server
-    stamp = Stamp(f"chatcmpl-{journal.request_id}", int(time.time()), server.model_id)
-    pace = Pace(server.hold_status_s, server.heartbeat_s)
-    run = partial(run_graph, service, RouterInput(turn=parsed.turn))
-    if not parsed.stream:
-        return WholeResponse(run, stamp, journal, pace, explain=parsed.explain)
-    return StreamResponse(
-        run,
-        stamp,
-        journal,
-        pace,
+    writer = ChatWriter(
+        Stamp(f"chatcmpl-{journal.request_id}", int(time.time()), server.model_id),
         include_usage=parsed.include_usage,
         lenient_end=parsed.dialect == "cline_sdk",
-        explain=parsed.explain,
     )
+    send = StreamResponse if parsed.stream else WholeResponse
+    run = partial(run_graph, service, RouterInput(turn=parsed.turn))
+    pace = Pace(server.hold_status_s, server.heartbeat_s)
+    return send(run, writer, journal, pace, explain=parsed.explain)
