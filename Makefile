@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 TORCH := torch==2.13.0
+# How many processes run the tests; each may load the embedder (about 1 GB).
+TEST_PROCESSES ?= 2
 
 # What the service reads from the environment may also be given as `make run PORT=9000`.
 export HOST PORT OLLAMA_BASE_URL LOG_LEVEL VECTOR_STORE_PATH MODEL_CACHE_DIR
@@ -27,7 +29,7 @@ install: $(VENV)/.installed ## Make .venv and install the lock into it
 install-dev: $(VENV)/.installed-dev ## The same with what checks and tests need
 
 test: install-dev ## Run the whole test suite
-	$(PY) -m pytest --cov --cov-report=term --cov-fail-under=90
+	$(PY) -m pytest -n $(TEST_PROCESSES) --dist loadfile --cov --cov-report=term --cov-fail-under=90
 
 check: install-dev ## Formatting, lint, types, and who may import whom
 	$(BIN)/ruff format --check .
