@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import httpx
 
+from backends.types import LoadedModel
 from config.errors import BackendUnavailable, ModelMissing, UpstreamBroken
 
 DEFAULT_CAPABILITIES = ("completion", "tools")
@@ -50,17 +52,12 @@ class OllamaApi:
 
     async def model_names(self) -> tuple[str, ...]:
         """Names of the models that are pulled."""
-        answer = await self._call("GET", "/api/tags")
-        models = answer.get("models")
-        named = [model for model in models if isinstance(model, dict)] if isinstance(models, list) else []
-        return tuple(str(model.get("name") or model.get("model")) for model in named)
+        return tuple(_name(model) for model in _models(await self._call("GET", "/api/tags")))
 
-    async def resident(self, timeout_s: float) -> frozenset[str]:
-        """Names of the models that are loaded now, with their tags."""
+    async def loaded(self, timeout_s: float) -> tuple[LoadedModel, ...]:
+        """The models that are loaded now."""
         answer = await self._call("GET", "/api/ps", timeout_s=timeout_s)
-        models = answer.get("models")
-        named = [model for model in models if isinstance(model, dict)] if isinstance(models, list) else []
-        return frozenset(str(model.get("name") or model.get("model")) for model in named)
+        return tuple(_loaded(model) for model in _models(answer))
 
     async def facts(self, name: str) -> ModelFacts:
         """Capabilities and window of one model; raises `ModelMissing` where it is not pulled."""
@@ -100,6 +97,33 @@ class OllamaApi:
                 f"{self.base_url}{path} did not answer as Ollama does (status {response.status_code})."
             )
         return answer
+
+
+def _models(answer: Mapping[str, Any]) -> list[dict[str, Any]]:
+    models = answer.get("models")
+    return [model for model in models if isinstance(model, dict)] if isinstance(models, list) else []
+
+
+def _name(model: Mapping[str, Any]) -> str:
+    return str(model.get("name") or model.get("model"))
+
+
+def _loaded(model: Mapping[str, Any]) -> LoadedModel:
+    try:
+        expires_at = datetime.fromisoformat(str(model.get("expires_at")))
+    except ValueError:
+        expires_at = None
+    return LoadedModel(
+        name=_name(model),
+        window_tokens=_positive(model.get("context_length")),
+        size_bytes=_positive(model.get("size")) or 0,
+        vram_bytes=_positive(model.get("size_vram")) or 0,
+        expires_at=expires_at,
+    )
+
+
+def _positive(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None
 
 
 def unreachable(base_url: str) -> BackendUnavailable:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Literal, Protocol
 
 from langchain_core.language_models import BaseChatModel
@@ -48,18 +49,39 @@ class BackendStatus:
 
 
 @dataclass(frozen=True, slots=True)
-class Occupancy:
-    """What the model server is busy with, by model name.
+class LoadedModel:
+    """One model that the server holds loaded, as `/api/ps` tells; what an old server does not tell is None or 0.
 
-    `resident` are the models that are loaded, None where that is not known; `calls` how many run or wait here.
+    `window_tokens` is the window it was loaded with, `size_bytes` all that it takes, `vram_bytes` the part of that on
+    the graphics card.
     """
 
-    resident: frozenset[str] | None = None
+    name: str
+    window_tokens: int | None
+    size_bytes: int
+    vram_bytes: int
+    expires_at: datetime | None
+
+    @property
+    def ram_share(self) -> float:
+        """The share, 0 to 1, that lies in main memory and is computed on the CPU."""
+        return max(0.0, 1 - self.vram_bytes / self.size_bytes) if self.size_bytes else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Occupancy:
+    """What the model server is busy with, by the model names of the cards.
+
+    `loaded` are the roles' models that are loaded the way we call them, so that a call finds them ready; None where
+    that is not known. `calls` is how many run or wait here.
+    """
+
+    loaded: Mapping[str, LoadedModel] | None = None
     calls: Mapping[str, int] = field(default_factory=dict)
 
     def holds(self, name: str) -> bool:
         """Whether a model is known to be loaded."""
-        return self.resident is not None and name in self.resident
+        return self.loaded is not None and name in self.loaded
 
 
 class Models(Protocol):

@@ -129,7 +129,7 @@ def _expected(
     cards: Mapping[Role, ModelCard], parts: PromptParts, held: Held | None, occupancy: Occupancy, deps: Deps
 ) -> dict[Role, Expected]:
     """Seconds to the first token by role; {} where it is not known what is loaded."""
-    if occupancy.resident is None:
+    if occupancy.loaded is None:
         return {}
     rates = deps.speeds.rates
     expected: dict[Role, Expected] = {}

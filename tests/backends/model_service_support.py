@@ -84,4 +84,4 @@ async def until(reached: Callable[[], bool]) -> None:
 async def text_of(service: ModelService, role: Role) -> str:
     card = (await service.cards())[role]
     async with service.lease(card) as model:
-        return str((await model.ainvoke("hello")).text)
+        return str((await model.ainvoke("hello", options=dict(card.options))).text)

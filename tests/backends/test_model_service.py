@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from structlog.testing import capture_logs
 
 from backends.types import Occupancy
 from config.errors import BackendUnavailable, ModelBusy
@@ -155,10 +156,30 @@ async def test_after_the_end_a_lease_is_unavailable(ollama: ScriptedOllama) -> N
 async def test_occupancy_tells_who_is_loaded_and_who_is_busy() -> None:
     async with ScriptedOllama() as ollama, service_for(ollama.base_url) as service:
         await service.settled()
-        assert await service.occupancy() == Occupancy(frozenset(), {})
+        assert await service.occupancy() == Occupancy({}, {})
         await text_of(service, "memory_fast")
-        assert await service.occupancy() == Occupancy(frozenset({"qwen3:30b-a3b"}), {"qwen3:30b-a3b": 0})
+        found = await service.occupancy()
+        assert found.loaded is not None
+        assert found.loaded["qwen3:30b-a3b"].size_bytes == 18_600_000_000
+        assert (list(found.loaded), found.calls) == (["qwen3:30b-a3b"], {"qwen3:30b-a3b": 0})
         async with service.lease((await service.cards())["memory_fast"]):
             assert (await service.occupancy()).calls == {"qwen3:30b-a3b": 1}
         await ollama.stop_listening()
-        assert (await service.occupancy()).resident is None
+        assert (await service.occupancy()).loaded is None
+
+
+async def test_a_window_that_another_client_loaded_is_told_once_and_is_not_ours(ollama: ScriptedOllama) -> None:
+    """A call with our window makes Ollama load the model anew, so it must not count as loaded."""
+    ollama.residency.load(REFERENCE_MODELS[1], num_ctx=4096)
+    with capture_logs() as logs:
+        async with service_for(ollama.base_url) as service:
+            await service.settled()
+            for _ in range(2):
+                assert not (await service.occupancy()).holds("qwen2.5-coder:32b")
+            loaded = await service.loaded()
+            assert loaded is not None
+            assert loaded["qwen2.5-coder:32b"].window_tokens == 4096
+            await text_of(service, "implementation")
+            assert (await service.occupancy()).holds("qwen2.5-coder:32b")
+    told = [entry for entry in logs if entry["event"].startswith("another client has loaded")]
+    assert [(entry["window_tokens"], entry["ours_tokens"]) for entry in told] == [(4096, 131_072)]

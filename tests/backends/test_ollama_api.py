@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 
 import httpx
 import pytest
@@ -59,10 +60,30 @@ async def test_the_smallest_window_of_several_counts() -> None:
     assert (facts.capabilities, facts.window_tokens) == (("vision",), 77)
 
 
+async def test_what_is_loaded_and_where() -> None:
+    gib = 1024**3
+    running = {
+        "name": "qwen2.5-coder:32b",
+        "size": 54 * gib,
+        "size_vram": 27 * gib // 2,
+        "context_length": 131_072,
+        "expires_at": "2026-11-25T16:47:07.933551234-07:00",
+    }
+    models = [running, {"model": "old", "expires_at": "soon"}]
+    async with raw_server(answer({"models": models})) as url, api_of(url) as api:
+        coder, old = await api.loaded(1)
+    assert (coder.name, coder.window_tokens, coder.size_bytes, coder.ram_share) == (
+        "qwen2.5-coder:32b", 131_072, 54 * gib, 0.75,
+    )  # fmt: skip
+    assert coder.expires_at == datetime(2026, 11, 25, 23, 47, 7, 933551, UTC)
+    assert (old.name, old.window_tokens, old.size_bytes, old.ram_share, old.expires_at) == ("old", None, 0, 0.0, None)
+
+
 @pytest.mark.parametrize("models", [None, {}, "x", [], ["x", 1, None]])
 async def test_no_models_where_the_list_makes_no_sense(models: object) -> None:
     async with raw_server(answer({"models": models})) as url, api_of(url) as api:
         assert await api.model_names() == ()
+        assert await api.loaded(1) == ()
 
 
 @pytest.mark.parametrize(

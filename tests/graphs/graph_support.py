@@ -13,7 +13,7 @@ from typing import Any
 from langchain_core.language_models import BaseChatModel
 from langgraph.store.base import BaseStore
 
-from backends.types import ModelCard, Occupancy
+from backends.types import LoadedModel, ModelCard, Occupancy
 from chains.events import RouterEvent
 from chains.seconds import Speed
 from chains.turn import Turn
@@ -59,6 +59,11 @@ def passage(text: str, file: str = "memory-bank/progress.md", heading: str = "")
     return Passage(text, file, heading, 1, 1, datetime(2026, 1, 1, tzinfo=UTC))
 
 
+def occupied(*names: str, calls: Mapping[str, int] | None = None) -> Occupancy:
+    """These models are loaded."""
+    return Occupancy({name: LoadedModel(name, None, 0, 0, None) for name in names}, calls or {})
+
+
 @dataclass
 class FakeModels:
     """One model for all roles; `leased` and `freed` are the names of cards, in order."""
@@ -66,7 +71,7 @@ class FakeModels:
     model: BaseChatModel
     known: Mapping[Role, ModelCard] = field(default_factory=lambda: {role: card(role) for role in ROLES})
     error: RouterError | None = None
-    occupied: Occupancy = field(default_factory=lambda: Occupancy(frozenset(NAMES.values())))
+    occupied: Occupancy = field(default_factory=lambda: occupied(*NAMES.values()))
     leased: list[str] = field(default_factory=list)
     freed: list[str] = field(default_factory=list)
 

@@ -30,7 +30,7 @@ from tests.chains.chain_support import (
     person,
     router,
 )
-from tests.graphs.graph_support import GRAPH, WORKSPACE, FakeMemory, FakeModels, card, deps, run, says
+from tests.graphs.graph_support import GRAPH, WORKSPACE, FakeMemory, FakeModels, card, deps, occupied, run, says
 
 FAST = NAMES["memory_fast"]
 JOBS = {role: f"the job of {role}" for role in ROLES}
@@ -118,12 +118,12 @@ async def test_an_arbiter_that_takes_too_long_is_given_up() -> None:
 
 
 @pytest.mark.parametrize(
-    "occupied",
-    [Occupancy(), Occupancy(frozenset({NAMES["implementation"]})), Occupancy(frozenset({FAST}), {FAST: 1})],
+    "found",
+    [Occupancy(), occupied(NAMES["implementation"]), occupied(FAST, calls={FAST: 1})],
     ids=["unknown", "not loaded", "busy"],
 )
-async def test_the_arbiter_is_asked_only_if_it_is_loaded_and_free(occupied: Occupancy) -> None:
-    models = by_name(occupied=occupied)
+async def test_the_arbiter_is_asked_only_if_it_is_loaded_and_free(found: Occupancy) -> None:
+    models = by_name(occupied=found)
     assert (await plan(person("hm"), arbitrated(models)))["decision"].step == "classifier"
     assert models.leased == []
 
@@ -194,13 +194,13 @@ async def test_the_lock_holds_through_a_loop_whatever_is_decided_anew() -> None:
 
 
 async def test_without_records_a_loop_hangs_on_nothing_but_its_words() -> None:
-    for resident in (frozenset[str](), frozenset(NAMES.values())):
-        state = await run(loop("a"), deps(FakeModels(says("x"), occupied=Occupancy(resident))))
+    for loaded in ((), NAMES.values()):
+        state = await run(loop("a"), deps(FakeModels(says("x"), occupied=occupied(*loaded))))
         assert (state["decision"].role, state["decision"].step) == ("memory_fast", "classifier")
 
 
 async def test_seconds_of_each_candidate() -> None:
-    busy = Occupancy(frozenset({FAST}), {FAST: 2})
+    busy = occupied(FAST, calls={FAST: 2})
     decision = (await plan(person("where are we?"), deps(FakeModels(says("x"), occupied=busy))))["decision"]
     fast, code, deep = (candidate.expected for candidate in decision.candidates)
     assert fast is not None

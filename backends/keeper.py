@@ -1,0 +1,184 @@
+"""Finds Ollama or starts the embedded backend, and keeps the picture of it fresh."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Self
+
+import httpx
+import structlog
+
+from backends.discovery import look_at_embedded, look_at_ollama, none_there, pulls
+from backends.embedded.launcher import EmbeddedBackend
+from backends.ollama_api import OllamaApi, unreachable
+from backends.types import BackendKind, BackendStatus, ModelCard
+from config.errors import BackendError, RouterError
+from config.schema import BackendSettings, Role, RoleSettings
+
+REFRESH_EVERY_S = 30.0
+RESTART_PAUSE_S = 1.0
+LONGEST_PAUSE_S = 60.0
+MAX_CONNECTIONS = 200
+
+log = structlog.get_logger(__name__)
+
+
+class ServerKeeper:
+    """The one model server in use. Use as an async context manager; entering returns before the server is ready."""
+
+    def __init__(
+        self,
+        settings: BackendSettings,
+        roles: Mapping[Role, RoleSettings],
+        *,
+        embedded: Callable[[], EmbeddedBackend] = EmbeddedBackend,
+        refresh_every_s: float = REFRESH_EVERY_S,
+    ) -> None:
+        self._settings = settings
+        self._roles = roles
+        self._embedded = embedded
+        self._refresh_every_s = refresh_every_s
+        self._status = BackendStatus("starting", settings.base_url, None, "looking for Ollama", {}, {})
+        self._known = asyncio.Event()
+        self._failure: RouterError | None = None
+        self._http: httpx.AsyncClient | None = None
+
+    async def __aenter__(self) -> Self:
+        self._keeping = asyncio.create_task(self._keep(), name="model-service")
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._keeping.cancel()
+        await asyncio.gather(self._keeping, return_exceptions=True)
+        self._known.set()  # also where the search was ended before it began
+
+    @property
+    def status(self) -> BackendStatus:
+        """What is known now; `kind` is `starting` until the server was found or started."""
+        return self._status
+
+    @property
+    def http(self) -> httpx.AsyncClient | None:
+        """The client of the server in use; another one after a restart, None while there is no server."""
+        return None if self._http is None or self._http.is_closed else self._http
+
+    async def settled(self) -> BackendStatus:
+        """Wait until the search for a server has ended, one way or the other."""
+        await self._known.wait()
+        return self._status
+
+    async def cards(self) -> Mapping[Role, ModelCard]:
+        """See `backends.types.Models.cards`."""
+        await self._known.wait()
+        if not self._status.models:
+            raise self._failure or unreachable(self._settings.base_url)
+        return self._status.models
+
+    async def _keep(self) -> None:
+        """Find or start a server, then keep the picture of it fresh, until cancelled."""
+        try:
+            reason = await self._find_ollama()
+            if reason is None:
+                await self._keep_ollama()
+            elif self._settings.kind == "ollama":
+                await self._keep_looking(reason)
+            else:
+                await self._keep_embedded(reason)
+        except Exception:
+            log.exception("the search for models failed")
+            raise
+        finally:
+            self._known.set()  # whatever ended the search: no request may wait for it for ever
+
+    async def _find_ollama(self) -> str | None:
+        """None where an Ollama has any of the models, else why the embedded backend has to answer."""
+        if self._settings.kind == "embedded":
+            return "the configuration asks for it (backend.kind)"
+        async with httpx.AsyncClient(base_url=self._settings.base_url, trust_env=False) as client:
+            try:
+                found = await self._look(client)
+            except RouterError as error:
+                self._failure = error
+                return f"no Ollama answers at {self._settings.base_url}"
+        if found.models:
+            return None
+        self._failure = none_there(found.base_url, found.version, self._roles)
+        return self._failure.message.rstrip(".")
+
+    async def _look(self, client: httpx.AsyncClient) -> BackendStatus:
+        return await look_at_ollama(OllamaApi(client), self._roles, timeout_s=self._settings.probe_timeout_s)
+
+    async def _keep_ollama(self) -> None:
+        async with self._client(self._settings.base_url, {}) as client:
+            while True:
+                try:
+                    found = await self._look(client)
+                    self._failure = None if found.models else none_there(found.base_url, found.version, self._roles)
+                    self._settle(found)
+                except RouterError as error:
+                    self._failure = error
+                    known = self._status if self._status.models else self._without_models(error.message, "ollama")
+                    self._settle(replace(known, reachable=False, reason=error.message))
+                    log.warning("Ollama did not answer", error=error.message)
+                await asyncio.sleep(self._refresh_every_s)
+
+    async def _keep_looking(self, reason: str | None) -> None:
+        """The configuration asks for Ollama only: stay up without models and take them when they come."""
+        while reason is not None:
+            self._settle(self._without_models(reason))
+            await asyncio.sleep(self._settings.probe_timeout_s)
+            reason = await self._find_ollama()
+        await self._keep_ollama()
+
+    async def _keep_embedded(self, reason: str) -> None:
+        """Run the embedded backend, and start it again when it ends; requests wait for it meanwhile."""
+        pause_s = RESTART_PAUSE_S
+        while True:
+            self._status = replace(self._status, kind="starting", reason=reason)
+            backend = self._embedded()
+            try:
+                await backend.start()
+                async with self._client(backend.base_url, backend.headers) as client:
+                    self._settle(
+                        await look_at_embedded(
+                            OllamaApi(client),
+                            self._roles,
+                            model=backend.model,
+                            reason=reason,
+                            timeout_s=self._settings.probe_timeout_s,
+                        )
+                    )
+                    log.warning("embedded backend serves all roles", model=backend.model, reason=reason)
+                    pause_s = RESTART_PAUSE_S
+                    await backend.wait()
+                    self._known.clear()
+                log.warning("embedded backend ended; starting it again", returncode=backend.returncode)
+            except (BackendError, OSError) as error:
+                message = error.message if isinstance(error, BackendError) else f"It cannot be started ({error})."
+                self._failure = error if isinstance(error, BackendError) else None
+                self._settle(self._without_models(message))
+                log.error("embedded backend did not start", error=message)  # noqa: TRY400 - the message is all
+                await asyncio.sleep(pause_s)
+                pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+            finally:
+                await asyncio.shield(backend.close())
+
+    def _settle(self, status: BackendStatus) -> None:
+        self._status = status
+        self._known.set()
+
+    def _without_models(self, reason: str, kind: BackendKind = "none") -> BackendStatus:
+        return BackendStatus(kind, self._settings.base_url, None, reason, {}, pulls(self._roles))
+
+    @asynccontextmanager
+    async def _client(self, base_url: str, headers: Mapping[str, str]) -> AsyncIterator[httpx.AsyncClient]:
+        """The shared HTTP client of the server in use; nothing of the environment's proxies applies to it."""
+        limits = httpx.Limits(max_connections=MAX_CONNECTIONS, max_keepalive_connections=MAX_CONNECTIONS)
+        async with httpx.AsyncClient(
+            base_url=base_url, headers=dict(headers), trust_env=False, limits=limits
+        ) as client:
+            self._http = client
+            yield client

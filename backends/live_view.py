@@ -1,0 +1,77 @@
+"""Which models are loaded now, as the server tells: asked at most once a second, and anew after every call of ours."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+
+import httpx
+import structlog
+
+from backends.ollama_api import OllamaApi, same_model
+from backends.types import LoadedModel, ModelCard
+from config.errors import RouterError
+from config.schema import Role
+
+FRESH_FOR_S = 1.0
+TIMEOUT_S = 0.5
+
+log = structlog.get_logger(__name__)
+
+
+class LiveView:
+    """Remembers the last answer of `/api/ps`. One that is loaded with another window than ours is another client's."""
+
+    def __init__(self) -> None:
+        self._loaded: Sequence[LoadedModel] | None = None
+        self._calls = 0
+        self._as_of = (-1, -math.inf)
+        self._told: set[tuple[str, int | None]] = set()
+
+    def expire(self) -> None:
+        """A call begins or ends, which may load one model and unload another: the next look asks the server."""
+        self._calls += 1
+
+    async def look(
+        self, http: httpx.AsyncClient | None, cards: Mapping[Role, ModelCard]
+    ) -> Mapping[str, LoadedModel] | None:
+        """The roles' models that are loaded, ours or not, by the cards' names; None where the server does not tell."""
+        calls, looked_at = self._as_of
+        if calls != self._calls or time.monotonic() - looked_at > FRESH_FOR_S:
+            as_of = (self._calls, time.monotonic())  # a call that begins meanwhile makes the answer old
+            self._loaded = await _ask(http)
+            self._as_of = as_of
+        if self._loaded is None:
+            return None
+        windows = {card.name: card.window_tokens for card in cards.values()}
+        found = {name: model for name in windows for model in self._loaded if same_model(name, model.name)}
+        for name, model in found.items():
+            self._tell_if_foreign(model, windows[name])
+        return found
+
+    def _tell_if_foreign(self, model: LoadedModel, window_tokens: int) -> None:
+        seen = (model.name, model.window_tokens)
+        if loaded_as_ours(model, window_tokens) or seen in self._told:
+            return
+        self._told.add(seen)
+        log.warning(
+            "another client has loaded a model of ours with another window; our next call makes Ollama load it anew",
+            model=model.name,
+            window_tokens=model.window_tokens,
+            ours_tokens=window_tokens,
+        )
+
+
+def loaded_as_ours(model: LoadedModel, window_tokens: int) -> bool:
+    """Whether a call with this window would find the model ready."""
+    return model.window_tokens in {None, window_tokens}
+
+
+async def _ask(http: httpx.AsyncClient | None) -> Sequence[LoadedModel] | None:
+    if http is None:
+        return None
+    try:
+        return await OllamaApi(http).loaded(TIMEOUT_S)
+    except RouterError:
+        return None
