@@ -7,13 +7,11 @@ import socket
 import sys
 import uuid
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from importlib import metadata
-from pathlib import Path
 
 import langsmith
 import structlog
-import uvicorn
 from fastapi import FastAPI
 
 from backends.service import ModelService
@@ -38,7 +36,7 @@ from retrievers.types import Embedder
 from wire.app import create_app
 from wire.logs import set_up_logging
 from wire.service import RouterService
-from wire.welcome import show_welcome
+from wire.serving import RouterServer
 
 EXIT_BAD_CONFIG = 2
 SETTLE_STEP_S = 0.05
@@ -163,36 +161,6 @@ def build_default_app() -> FastAPI:
     return build_app(settings)
 
 
-class _AnnouncingServer(uvicorn.Server):
-    """Shows the welcome panel once the port is open and the search for models has ended."""
-
-    def __init__(self, config: uvicorn.Config, app: FastAPI, settings: Settings) -> None:
-        super().__init__(config)
-        self._app = app
-        self._settings = settings
-        self._announcing: asyncio.Task[None] | None = None
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        if self.started:
-            self._announcing = asyncio.create_task(self._announce(), name="welcome")
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        if self._announcing:
-            self._announcing.cancel()
-            await asyncio.wait({self._announcing})
-        await super().shutdown(sockets)
-
-    async def _announce(self) -> None:
-        host, port = self.servers[0].sockets[0].getsockname()[:2]
-        shown = f"[{host}]" if ":" in host else host
-        service: RouterService = self._app.state.service
-        status = await service.models.settled()
-        workspace = self._settings.memory.default_workspace or Path.cwd()
-        bank = await service.memory.status(workspace)
-        show_welcome(self._settings, f"http://{shown}:{port}", status, bank)
-
-
 def _listen(server: ServerSettings) -> socket.socket:
     """The listening socket; raises `ConfigError` where host or port cannot be had."""
     try:
@@ -212,7 +180,7 @@ def _listen(server: ServerSettings) -> socket.socket:
 
 
 def main() -> None:
-    """Serve until stopped; exit code 2 for a wrong configuration."""
+    """Serve until stopped, which is exit code 0; 2 for a wrong configuration."""
     try:
         settings = load_settings()
         choose_store(settings.memory, settings.qdrant_api_key)
@@ -225,16 +193,7 @@ def main() -> None:
         log.warning(
             "anybody who reaches this host may use the service and read memory banks", host=settings.server.host
         )
-    app = build_app(settings)
-    config = uvicorn.Config(
-        app,
-        log_config=None,
-        access_log=False,
-        timeout_graceful_shutdown=max(1, round(settings.server.shutdown_grace_s)),
-    )
-    # Ctrl-C has stopped the server in good order by the time it arrives here.
-    with suppress(KeyboardInterrupt):
-        _AnnouncingServer(config, app, settings).run(sockets=[listening])
+    RouterServer(build_app(settings), settings).run(sockets=[listening])
 
 
 if __name__ == "__main__":

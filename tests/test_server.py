@@ -3,86 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import re
-import signal
 import socket
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 import pytest
 
+from tests.support.process import panel_of, run, serving, stop, url_in
 from tests.support.scripted_ollama import ScriptedOllama
-
-ROOT = Path(__file__).parents[1]
-LIMIT_S = 60
-_KEPT = {"PATH", "SYSTEMROOT", "HOME", "TEMP"}
-
-
-def _environment(folder: Path, **variables: str) -> dict[str, str]:
-    kept = {key: value for key, value in os.environ.items() if key in _KEPT or key.startswith("COVERAGE")}
-    return {**kept, "PORT": "0", "VECTOR_STORE_PATH": str(folder / "indexes"), "PYTHONUTF8": "1", **variables}
-
-
-@contextmanager
-def _serving(folder: Path, **variables: str) -> Iterator[subprocess.Popen[str]]:
-    process = subprocess.Popen(
-        [sys.executable, str(ROOT / "server.py")],
-        cwd=folder,
-        env=_environment(folder, **variables),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        encoding="utf-8",
-    )
-    try:
-        with process:
-            yield process
-    finally:
-        process.kill()
-
-
-def _panel(process: subprocess.Popen[str]) -> str:
-    assert process.stdout is not None
-    lines: list[str] = []
-    for line in process.stdout:
-        lines.append(line)
-        if line.startswith("╰"):
-            break
-    return "".join(lines)
-
-
-def _stop(process: subprocess.Popen[str]) -> tuple[int, str]:
-    process.send_signal(signal.SIGINT)
-    _, stderr = process.communicate(timeout=LIMIT_S)
-    return process.returncode, stderr
-
-
-def _run(folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, str(ROOT / "server.py")],
-        cwd=folder,
-        env=_environment(folder, **variables),
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        timeout=LIMIT_S,
-        check=False,
-    )
 
 
 async def test_it_shows_what_to_paste_into_cline_and_ends_quietly(tmp_path: Path) -> None:
     async with ScriptedOllama() as ollama:
-        with _serving(tmp_path, OLLAMA_BASE_URL=ollama.base_url) as process:
-            panel = await asyncio.to_thread(_panel, process)
-            base_url = next(word for word in panel.split() if word.endswith("/v1")).removesuffix("/v1")
+        with serving(tmp_path, OLLAMA_BASE_URL=ollama.base_url) as process:
+            panel = await asyncio.to_thread(panel_of, process)
+            base_url = url_in(panel)
             async with httpx.AsyncClient(base_url=base_url) as client:
                 health = (await client.get("/health")).json()
-            code, stderr = await asyncio.to_thread(_stop, process)
+            code, stderr = await asyncio.to_thread(stop, process)
 
     assert "cline-memory-router" in panel
     assert f"Base URL             {base_url}/v1" in panel
@@ -100,9 +39,9 @@ def test_without_an_ollama_it_says_that_the_embedded_backend_answers(tmp_path: P
     bank.mkdir()
     for name in ("projectbrief.md", "progress.md"):
         (bank / name).write_text("# A\n\ntext\n", encoding="utf-8")
-    with _serving(tmp_path, OLLAMA_BASE_URL=f"http://127.0.0.1:{unused_tcp_port}") as process:
-        panel = _panel(process)
-        code, stderr = _stop(process)
+    with serving(tmp_path, OLLAMA_BASE_URL=f"http://127.0.0.1:{unused_tcp_port}") as process:
+        panel = panel_of(process)
+        code, stderr = stop(process)
 
     assert "Embedded backend, because no Ollama answers" in panel
     assert "it is no coding model" in panel
@@ -117,7 +56,7 @@ def test_a_taken_port_is_named_with_another_to_try(tmp_path: Path) -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        result = _run(tmp_path, PORT=str(port))
+        result = run(tmp_path, PORT=str(port))
 
     assert result.returncode == 2
     assert f"Cannot listen on 127.0.0.1 port {port}" in result.stderr
@@ -126,7 +65,7 @@ def test_a_taken_port_is_named_with_another_to_try(tmp_path: Path) -> None:
 
 
 def test_a_wrong_value_is_one_line_with_its_source(tmp_path: Path) -> None:
-    result = _run(tmp_path, PORT="70000")
+    result = run(tmp_path, PORT="70000")
 
     assert result.returncode == 2
     assert result.stderr.count("\n") == 1
@@ -136,16 +75,16 @@ def test_a_wrong_value_is_one_line_with_its_source(tmp_path: Path) -> None:
 async def test_a_folder_that_cannot_be_written_costs_the_sessions_only(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way", encoding="utf-8")
     async with ScriptedOllama() as ollama:
-        with _serving(
+        with serving(
             tmp_path, OLLAMA_BASE_URL=ollama.base_url, VECTOR_STORE_PATH=str(tmp_path / "file" / "indexes")
         ) as process:
-            panel = await asyncio.to_thread(_panel, process)
-            base_url = next(word for word in panel.split() if word.endswith("/v1")).removesuffix("/v1")
+            panel = await asyncio.to_thread(panel_of, process)
+            base_url = url_in(panel)
             question = {"model": "cline-memory-router", "messages": [{"role": "user", "content": "hi"}]}
             async with httpx.AsyncClient(base_url=base_url) as client:
                 answer = await client.post("/v1/chat/completions", json=question)
                 health = (await client.get("/health")).json()
-            await asyncio.to_thread(_stop, process)
+            await asyncio.to_thread(stop, process)
 
     assert answer.status_code == 200
     assert health["status"] == "degraded"
@@ -162,15 +101,15 @@ async def test_no_prompt_goes_to_a_tracing_service(tmp_path: Path) -> None:
             "LANGSMITH_API_KEY": "k",
             "LANGSMITH_ENDPOINT": sink.base_url,
         }
-        with _serving(tmp_path, OLLAMA_BASE_URL=ollama.base_url, **tracing) as process:
-            panel = await asyncio.to_thread(_panel, process)
-            base_url = next(word for word in panel.split() if word.endswith("/v1")).removesuffix("/v1")
+        with serving(tmp_path, OLLAMA_BASE_URL=ollama.base_url, **tracing) as process:
+            panel = await asyncio.to_thread(panel_of, process)
+            base_url = url_in(panel)
             question = {"model": "cline-memory-router", "messages": [{"role": "user", "content": "hi"}]}
             asked = {"input": {"messages": [{"type": "human", "content": "hi"}]}}
             async with httpx.AsyncClient(base_url=base_url) as client:
                 assert (await client.post("/v1/chat/completions", json=question)).status_code == 200
                 assert (await client.post("/router/invoke", json=asked)).status_code == 200
                 assert (await client.post("/router/stream", json=asked)).status_code == 200
-            await asyncio.to_thread(_stop, process)
+            await asyncio.to_thread(stop, process)
         assert len(ollama.chats) == 3
         assert sink.requests == []

@@ -14,14 +14,13 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from chains.events import Finished, Routed, RouterEvent
-from config.errors import BackendUnavailable, RouterError
+from config.errors import RouterError
 from wire.errors import error_row, internal_error
 from wire.hang_up import run_until_hang_up
+from wire.intake import STOPPING
 from wire.journal import RequestJournal
 from wire.run import Events, Inbox, open_run
 from wire.writer import AnswerWriter
-
-STOPPING = BackendUnavailable("The router is being stopped: try again once it runs.", retry_after_s=5)
 
 log = structlog.get_logger(__name__)
 

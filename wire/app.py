@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from config.errors import RouterError
 from wire import chat, health, memory, models, route
 from wire.errors import error_object, error_response, internal_error, plain_error
+from wire.intake import Intake, IntakeMiddleware
 from wire.published import PATH, Asked, bad_question, publish
 from wire.published_guard import PublishedGuard
 from wire.request_id import HEADER, RequestIdMiddleware, request_id_of
@@ -40,6 +41,8 @@ def create_app(open_service: OpenService, *, version: str, max_body_bytes: int) 
         lifespan=lifespan,
     )
     app.add_middleware(PublishedGuard, path=PATH, max_bytes=max_body_bytes)
+    app.state.intake = Intake()
+    app.add_middleware(IntakeMiddleware, intake=app.state.intake)
     app.add_middleware(RequestIdMiddleware)
     app.add_exception_handler(RouterError, _router_error)
     app.add_exception_handler(RequestValidationError, _validation_error)

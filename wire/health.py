@@ -23,11 +23,11 @@ async def live() -> dict[str, str]:
 
 @routes.get("/health/ready")
 async def ready(request: Request) -> JSONResponse:
-    """200 once a model can answer, 503 before and without one."""
-    service = service_of(request)
-    status = service.models.status
-    body = {"status": "ready" if status.ready else "not ready", "reason": status.reason}
-    return JSONResponse(body, status_code=200 if status.ready else 503)
+    """200 once a model can answer, 503 before, without one, and once the service was told to stop."""
+    status, stopping = service_of(request).models.status, request.app.state.intake.closed
+    is_ready = status.ready and not stopping
+    body = {"status": "ready" if is_ready else "not ready", "reason": "stopping" if stopping else status.reason}
+    return JSONResponse(body, status_code=200 if is_ready else 503)
 
 
 @routes.get("/health")

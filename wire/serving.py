@@ -1,0 +1,75 @@
+"""The HTTP server's life: says where it listens, and when told to stop, lets what runs come to an end first."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+from pathlib import Path
+from types import FrameType
+
+import structlog
+import uvicorn
+from fastapi import FastAPI
+
+from config.schema import Settings
+from wire.intake import Intake
+from wire.service import RouterService
+from wire.welcome import show_welcome
+
+# How long an answer that is broken off may take to tell its client so.
+BREAK_OFF_S = 2.0
+
+log = structlog.get_logger(__name__)
+
+
+class RouterServer(uvicorn.Server):
+    """Shows the welcome panel once the port is open and the search for models has ended.
+
+    The first signal closes the intake and gives running answers `server.shutdown_grace_s`; a second one, or the end of
+    that time, has them told that they end here. No signal is raised again afterwards, as uvicorn does: a service that
+    was asked to stop and did so ends with exit code 0.
+    """
+
+    def __init__(self, app: FastAPI, settings: Settings) -> None:
+        super().__init__(uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=1))
+        self._app = app
+        self._settings = settings
+        self._intake: Intake = app.state.intake
+        self._announcing: asyncio.Task[None] | None = None
+        self._grace_ends: float | None = None
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - uvicorn's signature
+        if self._grace_ends is not None:
+            self.should_exit = True
+            return
+        self._intake.closed = True
+        self._grace_ends = time.monotonic() + self._settings.server.shutdown_grace_s
+
+    async def on_tick(self, counter: int) -> bool:
+        if self._grace_ends is not None and (not self._intake.running or time.monotonic() >= self._grace_ends):
+            return True
+        return await super().on_tick(counter)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._announcing = asyncio.create_task(self._announce(), name="welcome")
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        ending = {task for task in (*self.server_state.tasks, self._announcing) if task}
+        for task in ending:
+            task.cancel()
+        if ending:
+            log.info("stopping", broken_off=self._intake.running)
+            await asyncio.wait(ending, timeout=BREAK_OFF_S)
+        await super().shutdown(sockets)
+
+    async def _announce(self) -> None:
+        host, port = self.servers[0].sockets[0].getsockname()[:2]
+        shown = f"[{host}]" if ":" in host else host
+        service: RouterService = self._app.state.service
+        status = await service.models.settled()
+        workspace = self._settings.memory.default_workspace or Path.cwd()
+        bank = await service.memory.status(workspace)
+        show_welcome(self._settings, f"http://{shown}:{port}", status, bank)
