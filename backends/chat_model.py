@@ -27,7 +27,11 @@ from config.errors import UpstreamBroken
 
 
 class RouterChatOllama(ChatOllama):
-    """See the module. Asynchronous only; `options=` given with a call replaces the model's own set."""
+    """See the module. Asynchronous only.
+
+    Given with a call, `options=` replaces the model's own set, and `prefill_s=` is how long reading the prompt is
+    expected to take, in seconds.
+    """
 
     transport: ChatTransport = Field(exclude=True)
 
@@ -48,10 +52,11 @@ class RouterChatOllama(ChatOllama):
     async def _acreate_chat_stream(
         self, messages: list[BaseMessage], stop: list[str] | None = None, **kwargs: Any
     ) -> AsyncIterator[Mapping[str, Any] | str]:
+        prefill_s: float | None = kwargs.pop("prefill_s", None)
         params = self._chat_params(messages, stop, **kwargs)
         body = {key: value for key, value in params.items() if value is not None and value != ""}
         body |= {"stream": True, "truncate": False, "shift": False}
-        async with aclosing(self.transport.stream(body)) as chunks:
+        async with aclosing(self.transport.stream(body, prefill_s=prefill_s)) as chunks:
             async for chunk in chunks:
                 yield chunk
 

@@ -7,108 +7,128 @@ what `backends.chat_model` uses in its place.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass
 from typing import Any
 
 import httpx
 import orjson
 
 from backends.json_bytes import json_bytes
-from backends.ollama_api import model_missing, unreachable
-from config.errors import ContextTooLong, ModelBusy, ModelRefused, ModelTimeout, RouterError, UpstreamBroken
+from backends.ollama_api import UNREACHABLE_RETRY_AFTER_S, model_missing, unreachable
+from backends.patience import CallLimits, Deadline, wait_for_load
+from config.errors import ConnectTimeout, ContextTooLong, ModelBusy, ModelRefused, RouterError, UpstreamBroken
 
 MAX_LINE_BYTES = 16 * 1024 * 1024
 MAX_SHOWN_CHARS = 300
 BUSY_RETRY_AFTER_S = 5.0
+NANOSECONDS = 1e-9
 OVERFLOW_PHRASES = ("context length", "context size", "context window", "exceeds the available context")
 
 
-@dataclass(frozen=True, slots=True)
-class CallLimits:
-    """Time limits of one call in seconds; the first token's covers loading the model and reading the prompt."""
-
-    connect_s: float
-    first_token_s: float
-    idle_s: float
+IsLoaded = Callable[[], Awaitable[bool]]
 
 
 class ChatTransport:
-    """Sends chat calls to one server; the HTTP client is shared and closed by its owner."""
+    """Sends chat calls to one server; the HTTP client is shared and closed by its owner.
 
-    def __init__(self, client: httpx.AsyncClient, limits: CallLimits) -> None:
+    `is_loaded` tells whether a call would find the model ready. Where it would not, the model is loaded by a request of
+    its own first: within one call nothing tells loading from reading the prompt, as Ollama sends its headers with the
+    first token and lists a model in `/api/ps` as soon as it begins to load.
+    """
+
+    def __init__(self, client: httpx.AsyncClient, limits: CallLimits, is_loaded: IsLoaded | None = None) -> None:
         self._client = client
         self._limits = limits
+        self._is_loaded = is_loaded
 
-    async def stream(self, body: Mapping[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
+    async def stream(
+        self, body: Mapping[str, Any], *, prefill_s: float | None = None
+    ) -> AsyncGenerator[dict[str, Any], None]:
         """Yield Ollama's chunks up to and including the one with `done: true`.
 
+        `prefill_s` is how long reading the prompt is expected to take, None where that is not known.
+
         Raises:
-            BackendUnavailable, ModelMissing, ModelBusy, ModelRefused, ContextTooLong: before the first chunk.
-            ModelTimeout: nothing came within the first-token or idle limit.
+            BackendUnavailable, ConnectTimeout, LoadTimeout, ModelMissing, ModelBusy, ModelRefused, ContextTooLong:
+                before the first chunk.
+            FirstTokenTimeout, IdleTimeout: nothing came within the limit.
             UpstreamBroken: an error line, a malformed line, or an end without `done: true`.
         """
         name = str(body.get("model"))
-        timeout = httpx.Timeout(None, connect=self._limits.connect_s)
-        limit = _Deadline(name, self._limits)
         try:
-            request = self._client.build_request("POST", "/api/chat", content=json_bytes(body), timeout=timeout)
-            response = await limit.wait(self._client.send(request, stream=True))
+            load_s = 0.0 if self._is_loaded is None or await self._is_loaded() else await self._load(name, body)
+            limit = Deadline(name, self._limits, prefill_s)
+            response = await limit.wait(self._send(body))
             try:
                 await self._check_status(response, name, limit)
                 async with aclosing(_lines(response)) as lines:
                     while True:
                         chunk = _parse(await limit.wait(anext(lines)), name)
                         limit.saw(chunk)
-                        yield chunk
+                        yield _with_load(chunk, load_s)
                         if chunk.get("done") is True:
                             return
             finally:
                 await asyncio.shield(response.aclose())
         except StopAsyncIteration:
             raise UpstreamBroken(f"The answer of {name} broke off before its end: try again.") from None
-        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-            raise unreachable(str(self._client.base_url).rstrip("/")) from error
+        except httpx.ConnectTimeout as error:
+            raise ConnectTimeout(
+                f"Nothing accepted a connection at {self._base_url} within {self._limits.connect_s:.3g} s "
+                "(backend.connect_timeout_s): see whether Ollama hangs.",
+                retry_after_s=UNREACHABLE_RETRY_AFTER_S,
+            ) from error
+        except httpx.ConnectError as error:
+            raise unreachable(self._base_url) from error
         except httpx.HTTPError as error:
-            raise UpstreamBroken(f"The connection to {name} broke ({type(error).__name__}): try again.") from error
+            raise UpstreamBroken(
+                f"The connection to {name} broke ({type(error).__name__}): try again.", transient=True
+            ) from error
 
-    async def _check_status(self, response: httpx.Response, name: str, limit: _Deadline) -> None:
+    @property
+    def _base_url(self) -> str:
+        return str(self._client.base_url).rstrip("/")
+
+    async def _send(self, body: Mapping[str, Any]) -> httpx.Response:
+        timeout = httpx.Timeout(None, connect=self._limits.connect_s)
+        request = self._client.build_request("POST", "/api/chat", content=json_bytes(body), timeout=timeout)
+        return await self._client.send(request, stream=True)
+
+    async def _load(self, name: str, body: Mapping[str, Any]) -> float:
+        """Load the model as the call will want it, and return the seconds that took.
+
+        A refusal of this very request says nothing of the call itself, which is made all the same.
+        """
+        started = time.perf_counter()
+        asked = {key: body[key] for key in ("model", "options", "keep_alive") if key in body}
+        loading = self._ask({**asked, "messages": [], "stream": False})
+        status, text = await wait_for_load(name, self._limits, loading)
+        if status != httpx.codes.BAD_REQUEST and not httpx.codes.is_success(status):
+            raise refusal(status, text, name)
+        return time.perf_counter() - started
+
+    async def _ask(self, body: Mapping[str, Any]) -> tuple[int, str]:
+        response = await self._send(body)
+        try:
+            return response.status_code, _error_text(await response.aread())
+        finally:
+            await asyncio.shield(response.aclose())
+
+    async def _check_status(self, response: httpx.Response, name: str, limit: Deadline) -> None:
         if response.is_success:
             return
         text = _error_text(await limit.wait(response.aread()))
         raise refusal(response.status_code, text, name)
 
 
-class _Deadline:
-    """Applies the first-token limit until something of the answer came, the idle limit afterwards."""
-
-    def __init__(self, name: str, limits: CallLimits) -> None:
-        self._name = name
-        self._limits = limits
-        self._first_by = asyncio.get_running_loop().time() + limits.first_token_s
-        self._started = False
-
-    def saw(self, chunk: Mapping[str, Any]) -> None:
-        message = chunk.get("message")
-        if isinstance(message, dict) and any(message.get(key) for key in ("content", "thinking", "tool_calls")):
-            self._started = True
-
-    async def wait(self, awaitable: Any) -> Any:
-        loop = asyncio.get_running_loop()
-        try:
-            async with asyncio.timeout_at(loop.time() + self._limits.idle_s if self._started else self._first_by):
-                return await awaitable
-        except TimeoutError:
-            if self._started:
-                raise ModelTimeout(
-                    f"{self._name} fell silent for {self._limits.idle_s:.0f} s in mid-answer (backend.idle_timeout_s): "
-                    "try again."
-                ) from None
-            raise ModelTimeout(
-                f"{self._name} gave no token within {self._limits.first_token_s:.0f} s "
-                "(backend.first_token_timeout_s): try again, or raise the limit."
-            ) from None
+def _with_load(chunk: dict[str, Any], load_s: float) -> dict[str, Any]:
+    """The last chunk tells how long the model was loaded for this call, whichever request loaded it."""
+    told = chunk.get("load_duration")
+    if not load_s or chunk.get("done") is not True or not isinstance(told, int):
+        return chunk
+    return {**chunk, "load_duration": told + round(load_s / NANOSECONDS)}
 
 
 async def _lines(response: httpx.Response) -> AsyncGenerator[bytes, None]:
@@ -158,7 +178,7 @@ def refusal(status: int, text: str, name: str) -> RouterError:
     if status == httpx.codes.NOT_FOUND:
         return model_missing(name)
     if status in {httpx.codes.SERVICE_UNAVAILABLE, httpx.codes.TOO_MANY_REQUESTS}:
-        return ModelBusy(f"{name} is busy ({shown}): try again.", retry_after_s=BUSY_RETRY_AFTER_S)
+        return ModelBusy(f"{name} is busy ({shown}): try again.", retry_after_s=BUSY_RETRY_AFTER_S, transient=True)
     if httpx.codes.is_client_error(status):
         return ModelRefused(f"{name} refused the request: {shown}")
-    return UpstreamBroken(f"{name} failed: {shown}")
+    return UpstreamBroken(f"{name} failed: {shown}", transient=httpx.codes.is_server_error(status))

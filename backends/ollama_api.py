@@ -131,6 +131,7 @@ def unreachable(base_url: str) -> BackendUnavailable:
     return BackendUnavailable(
         f"No Ollama answers at {base_url}: start it with `ollama serve`, or set OLLAMA_BASE_URL.",
         retry_after_s=UNREACHABLE_RETRY_AFTER_S,
+        transient=True,
     )
 
 

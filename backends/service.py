@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Self
 
 import httpx
@@ -14,8 +15,9 @@ from backends.embedded.launcher import EmbeddedBackend
 from backends.keeper import REFRESH_EVERY_S, ServerKeeper
 from backends.leases import Leases
 from backends.live_view import LiveView, loaded_as_ours
-from backends.ndjson import CallLimits, ChatTransport
+from backends.ndjson import ChatTransport
 from backends.ollama_api import unreachable
+from backends.patience import CallLimits
 from backends.types import BackendStatus, LoadedModel, ModelCard, Occupancy
 from config.schema import BackendSettings, Role, RoleSettings
 
@@ -95,6 +97,11 @@ class ModelService:
             finally:
                 self._live.expire()
 
+    async def _is_ready(self, name: str) -> bool:
+        """Whether a call finds the model loaded; where the server does not tell, the call itself has to load it."""
+        occupancy = await self.occupancy()
+        return occupancy.loaded is None or occupancy.holds(name)
+
     def _chat_model(self, card: ModelCard) -> BaseChatModel:
         http = self._keeper.http
         if http is None:
@@ -106,12 +113,14 @@ class ModelService:
             connect_s=self._settings.connect_timeout_s,
             first_token_s=self._settings.first_token_timeout_s,
             idle_s=self._settings.idle_timeout_s,
+            load_s=self._settings.load_timeout_s,
+            first_token_floor_s=self._settings.first_token_floor_s,
         )
         model = RouterChatOllama(
             model=card.name,
             base_url=str(http.base_url),
             keep_alive=self._roles[card.role].keep_alive,
-            transport=ChatTransport(http, limits),
+            transport=ChatTransport(http, limits, partial(self._is_ready, card.name)),
         )
         self._chat_models[card.role] = (card, http, model)
         return model

@@ -23,7 +23,8 @@ NANOSECONDS = 1e-9
 class AnswerRequest:
     """What one call of a model needs; `options` is the model's canonical set.
 
-    `thinks` tells whether the model can think, `think` whether it does so where the client does not say.
+    `thinks` tells whether the model can think, `think` whether it does so where the client does not say; `prefill_s` is
+    how long reading the prompt is expected to take, None where that is not known.
     """
 
     messages: Sequence[BaseMessage]
@@ -33,6 +34,7 @@ class AnswerRequest:
     thinks: bool
     think: bool | None
     new_id: Callable[[], str]
+    prefill_s: float | None = None
 
 
 async def stream_answer(model: BaseChatModel, request: AnswerRequest) -> AsyncGenerator[AnswerEvent, None]:
@@ -75,6 +77,8 @@ def _call_arguments(request: AnswerRequest, schema: Mapping[str, Any] | None) ->
     options = {**request.options, **turn.sampling.options(), "num_predict": request.answer_limit_tokens}
     think = turn.sampling.think if turn.sampling.think is not None else request.think
     arguments: dict[str, Any] = {"options": options}
+    if request.prefill_s is not None:
+        arguments["prefill_s"] = request.prefill_s
     if turn.offers_tools:
         arguments["tools"] = list(turn.tools)
     if answer_format := schema or turn.answer_schema:

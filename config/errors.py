@@ -15,7 +15,11 @@
         ├── BackendUnavailable     nothing answers; trying again may help
         ├── ModelMissing
         ├── ModelRefused           the model's server said no to this very request
-        ├── ModelTimeout
+        ├── ModelTimeout           one of the time limits ran out
+        │   ├── ConnectTimeout
+        │   ├── LoadTimeout
+        │   ├── FirstTokenTimeout
+        │   └── IdleTimeout
         ├── ModelBusy
         └── UpstreamBroken         the answer broke off or made no sense
 
@@ -79,11 +83,16 @@ class IndexMismatch(MemoryUnavailable):
 
 
 class BackendError(RouterError):
-    """The model side failed; `retry_after_s` is set where trying again can help."""
+    """The model side failed.
 
-    def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
+    `retry_after_s` is set where the client had better wait before it tries again; `transient` is what may be gone a
+    second later, so that the router tries again by itself while nothing was sent.
+    """
+
+    def __init__(self, message: str, *, retry_after_s: float | None = None, transient: bool = False) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
+        self.transient = transient
 
 
 class BackendUnavailable(BackendError):
@@ -99,7 +108,23 @@ class ModelRefused(BackendError):
 
 
 class ModelTimeout(BackendError):
-    """One of the named time limits ran out."""
+    """One of the four time limits of a call ran out."""
+
+
+class ConnectTimeout(ModelTimeout):
+    """The model server's port did not accept a connection in time (`backend.connect_timeout_s`)."""
+
+
+class LoadTimeout(ModelTimeout):
+    """The model was not loaded in time (`backend.load_timeout_s`)."""
+
+
+class FirstTokenTimeout(ModelTimeout):
+    """The model is loaded and gave no token in time (`backend.first_token_timeout_s`)."""
+
+
+class IdleTimeout(ModelTimeout):
+    """The model fell silent within its answer (`backend.idle_timeout_s`)."""
 
 
 class ModelBusy(BackendError):

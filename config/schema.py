@@ -151,7 +151,9 @@ class BackendSettings(_Frozen):
     base_url: str = Field(default="http://localhost:11434", pattern=HTTP_URL)
     probe_timeout_s: Seconds = 2
     connect_timeout_s: Seconds = 5
-    first_token_timeout_s: Seconds = 900
+    load_timeout_s: Seconds = 600
+    first_token_floor_s: Seconds = 120
+    first_token_timeout_s: Seconds = 7200
     idle_timeout_s: Seconds = 120
     calls_per_model: int = Field(default=1, ge=1, le=64)
     max_waiting_calls: int = Field(default=32, ge=0, le=10_000)

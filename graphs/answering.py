@@ -51,6 +51,7 @@ async def _stream(state: RouterState, runtime: Runtime[Deps]) -> list[AnswerEven
         thinks=card.thinking,
         think=card.think,
         new_id=runtime.context.new_id,
+        prefill_s=runtime.context.speeds.prefill_s(state["decision"].role, card.name, ledger.prompt),
     )
     gathered: list[AnswerEvent] = []
     async with (

@@ -53,6 +53,12 @@ class Speeds:
             return
         self.rates = Rates.from_record(self._start, record)
 
+    def prefill_s(self, role: Role, model: str, prompt_tokens: int) -> float | None:
+        """How long a model should take to read a prompt of which it holds nothing; None for another than the role's."""
+        if model != self._models[role]:
+            return None
+        return self.rates.expected(role, resident=True, prompt_tokens=prompt_tokens).prefill_s
+
     def learn(self, role: Role, model: str, finished: Finished) -> None:
         """Take in what one answer's durations tell; another model than the role's own tells nothing of it."""
         usage, timings = finished.usage, finished.timings

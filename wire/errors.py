@@ -39,6 +39,10 @@ ERROR_ROWS: dict[type[errors.RouterError], ErrorRow] = {
     errors.ModelMissing: ErrorRow(404, "invalid_request_error", "model_missing"),
     errors.ModelRefused: ErrorRow(400, "invalid_request_error", "model_refused"),
     errors.ModelTimeout: ErrorRow(504, "server_error", "model_timeout"),
+    errors.ConnectTimeout: ErrorRow(504, "server_error", "connect_timeout"),
+    errors.LoadTimeout: ErrorRow(504, "server_error", "load_timeout"),
+    errors.FirstTokenTimeout: ErrorRow(504, "server_error", "first_token_timeout"),
+    errors.IdleTimeout: ErrorRow(504, "server_error", "idle_timeout"),
     errors.ModelBusy: ErrorRow(429, "rate_limit_error", "model_busy"),
     errors.UpstreamBroken: ErrorRow(502, "server_error", "upstream_broken"),
 }

@@ -11,7 +11,8 @@ from typing import Any
 import httpx
 
 from backends.chat_model import RouterChatOllama
-from backends.ndjson import CallLimits, ChatTransport
+from backends.ndjson import ChatTransport
+from backends.patience import CallLimits
 
 MODEL = "qwen3:30b-a3b"
 CHAT: Mapping[str, Any] = {"model": MODEL, "messages": [{"role": "user", "content": "hello"}], "stream": True}

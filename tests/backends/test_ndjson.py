@@ -5,13 +5,16 @@ import json
 import socket
 from typing import Any
 
+import httpx
 import pytest
 
-from backends.ndjson import MAX_LINE_BYTES, MAX_SHOWN_CHARS, CallLimits, refusal
+from backends.ndjson import MAX_LINE_BYTES, MAX_SHOWN_CHARS, ChatTransport, refusal
+from backends.patience import CallLimits
 from config.errors import (
     BackendError,
     BackendUnavailable,
     ContextTooLong,
+    LoadTimeout,
     ModelBusy,
     ModelMissing,
     ModelRefused,
@@ -19,7 +22,8 @@ from config.errors import (
     RouterError,
     UpstreamBroken,
 )
-from tests.backends.backend_support import CHAT, MODEL, chunks_of, raw_server, text_of, transport_to
+from tests.backends.backend_support import CHAT, MODEL, PATIENT, chunks_of, raw_server, text_of, transport_to
+from tests.support.ollama_catalogue import RESIDENT_NS
 from tests.support.scripted_ollama import Reply, ScriptedOllama
 
 TWO = Reply.text("a", "b")
@@ -131,13 +135,71 @@ async def test_nothing_is_read_after_the_end_mark(ollama: ScriptedOllama) -> Non
     assert await text_of(ollama.base_url) == "a"
 
 
+@pytest.mark.parametrize(
+    ("prefill_s", "limit_s"), [(None, 7200), (0.0, 120), (30.0, 120), (60.0, 240), (1800.0, 7200), (1e6, 7200)]
+)
+def test_the_first_tokens_limit_follows_the_prompt(prefill_s: float | None, limit_s: float) -> None:
+    assert CallLimits(5, 7200, 120, first_token_floor_s=120).first_token_limit_s(prefill_s) == limit_s
+
+
+def test_the_ceiling_wins_over_the_floor() -> None:
+    assert CallLimits(5, 0.1, 120, first_token_floor_s=120).first_token_limit_s(60.0) == 0.1
+
+
+async def not_loaded() -> bool:
+    return False
+
+
+class TestLoading:
+    """A model that is not loaded is loaded by a request of its own, as nothing else tells loading from reading."""
+
+    async def chunks(self, ollama: ScriptedOllama, limits: CallLimits = PATIENT) -> list[dict[str, Any]]:
+        body = {**CHAT, "options": {"num_ctx": 4096}, "keep_alive": "5m"}
+        async with httpx.AsyncClient(base_url=ollama.base_url, trust_env=False) as client:
+            return [chunk async for chunk in ChatTransport(client, limits, not_loaded).stream(body)]
+
+    async def test_it_is_loaded_as_the_call_will_want_it(self, ollama: ScriptedOllama) -> None:
+        last = (await self.chunks(ollama))[-1]
+        loading = {"model": MODEL, "options": {"num_ctx": 4096}, "keep_alive": "5m", "messages": [], "stream": False}
+        assert ollama.preloads == [loading]
+        assert ollama.residency.loads == [(MODEL, 4096)]
+        assert last["load_duration"] > RESIDENT_NS
+
+    async def test_a_load_that_hangs(self, ollama: ScriptedOllama) -> None:
+        ollama.script_load(Reply().gate_before_headers())
+        limits = CallLimits(5, 5, 5, load_s=SHORT_S)
+        with pytest.raises(LoadTimeout, match=r"was not loaded within 0.1 s \(backend.load_timeout_s\)"):
+            await self.chunks(ollama, limits)
+        assert ollama.chats == []
+        assert await text_of(ollama.base_url) == "ok"
+
+    @pytest.mark.parametrize(
+        ("reply", "error"),
+        [
+            (Reply.http(500, "out of memory"), UpstreamBroken),
+            (Reply.busy(), ModelBusy),
+            (Reply.not_found(MODEL), ModelMissing),
+            (Reply.reset(), UpstreamBroken),
+        ],
+    )
+    async def test_a_load_that_fails(self, ollama: ScriptedOllama, reply: Reply, error: type[RouterError]) -> None:
+        ollama.script_load(reply)
+        with pytest.raises(error):
+            await self.chunks(ollama)
+        assert ollama.chats == []
+
+    async def test_a_server_that_loads_no_model_by_itself_is_asked_all_the_same(self, ollama: ScriptedOllama) -> None:
+        ollama.script_load(Reply.http(400, "messages must not be empty"))
+        assert (await self.chunks(ollama))[0]["message"]["content"] == "ok"
+
+
 class TestTimeLimits:
     """The first-token limit holds until something of the answer came, the idle limit from then on."""
 
     async def test_first_token_before_headers(self, ollama: ScriptedOllama) -> None:
         ollama.script(TWO.gate_before_headers())
         await self.times_out(
-            ollama, CallLimits(5, SHORT_S, 5), r"gave no token within .* s \(backend.first_token_timeout_s"
+            ollama, CallLimits(5, SHORT_S, 5), r"gave no token within 0.1 s .*backend.first_token_timeout_s"
         )
 
     async def test_first_token_after_headers(self, ollama: ScriptedOllama) -> None:
@@ -156,7 +218,7 @@ class TestTimeLimits:
     async def test_idle_between_tokens(self, ollama: ScriptedOllama, reply: Reply) -> None:
         ollama.script(reply.gate_after(1))
         await self.times_out(
-            ollama, CallLimits(5, 5, SHORT_S), r"fell silent for .* s in mid-answer \(backend.idle_timeout_s"
+            ollama, CallLimits(5, 5, SHORT_S), r"fell silent for 0.1 s in mid-answer \(backend.idle_timeout_s"
         )
 
     async def test_idle_before_the_end_mark(self, ollama: ScriptedOllama) -> None:

@@ -182,7 +182,7 @@ async def test_no_first_token_in_time(start: Start, place: int, stream: bool) ->
     running = await start(backend={"first_token_timeout_s": 0.1, "idle_timeout_s": 30})
     running.ollama.script(TWO.gate_after(place), Reply.text("next"))
     answer = await running.chat(stream=stream)
-    assert (answer.status_code, answer.json()["error"]["code"]) == (504, "model_timeout")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (504, "first_token_timeout")
     assert "backend.first_token_timeout_s" in answer.json()["error"]["message"]
     await running.ollama.wait_disconnected(0, 1)
     assert (await running.chat()).json()["choices"][0]["message"]["content"] == "next"
@@ -194,7 +194,7 @@ async def test_silence_within_the_answer(start: Start) -> None:
     answer = read_answer((await running.chat(stream=True)).content)
     assert (answer.text, answer.finish_reason) == ("a", "error")
     assert answer.error is not None
-    assert answer.error["code"] == "model_timeout"
+    assert answer.error["code"] == "idle_timeout"
     assert "backend.idle_timeout_s" in answer.error["message"]
     await running.ollama.wait_disconnected(0, 1)
     assert (await running.chat()).status_code == 504

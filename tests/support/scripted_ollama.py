@@ -18,9 +18,9 @@ import asyncio
 import contextlib
 import sys
 from collections import defaultdict, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from tests.support.ollama_catalogue import REFERENCE_MODELS, Model, Residency, with_tag
 from tests.support.ollama_embedding import play_embed
@@ -49,6 +49,7 @@ class ScriptedOllama(Journal):
         self._queues: dict[str | None, deque[Script]] = defaultdict(deque)
         self._defaults: dict[str | None, Script] = {}
         self._embed_replies: deque[Reply] = deque()
+        self._load_replies: deque[Reply] = deque()
         self._connections: dict[Connection, asyncio.Task[None]] = {}
         self._resets = 0
         self._gates = Gates(self.notify)
@@ -66,6 +67,10 @@ class ScriptedOllama(Journal):
     def script_embed(self, *replies: Reply) -> None:
         """Queue whole replies, or resets, to the next `/api/embed`; without any it is answered with vectors."""
         self._embed_replies.extend(replies)
+
+    def script_load(self, *replies: Reply) -> None:
+        """Queue replies to the next requests that only load a model: held before headers, reset, or an error."""
+        self._load_replies.extend(replies)
 
     def release(self) -> None:
         """Open every gate where a reply is held now; where none is, the next one to be reached."""
@@ -186,24 +191,25 @@ class ScriptedOllama(Journal):
         model = self.models.get(with_tag(name))
         if model is not None and not chat.get("messages"):
             self.preloads.append(chat)
-            await connection.send_whole(preload(model, chat, self.residency))
-            return True
+            self.notify()
+            return bool(await _unless_gone(connection, self._load(connection, chat, model)))
         index = len(self.chats)
         self.chats.append(chat)
         self.notify()
-        answer = asyncio.create_task(self._answer(connection, chat, model))
-        gone = asyncio.create_task(connection.gone.wait())
-        await asyncio.wait({answer, gone}, return_when=asyncio.FIRST_COMPLETED)
-        hung_up = not answer.done() or isinstance(answer.exception(), ConnectionError)
-        for task in (answer, gone):
-            task.cancel()
-        await asyncio.wait({answer, gone})
-        by_client = hung_up and not connection.dropped
+        reusable = await _unless_gone(connection, self._answer(connection, chat, model))
+        by_client = reusable is None and not connection.dropped
         (self.disconnects if by_client else self.finished).append(index)
         self.notify()
-        if hung_up:
-            connection.abort()
-        return not hung_up and answer.result()
+        return bool(reusable)
+
+    async def _load(self, connection: Connection, chat: JsonObject, model: Model) -> bool:
+        reply = self._load_replies.popleft() if self._load_replies else Reply()
+        await self._gates.hold(reply, BEFORE_HEADERS)
+        if reply.reset_at_once:
+            connection.reset()
+            return False
+        await connection.send_whole(reply.instead or preload(model, chat, self.residency))
+        return True
 
     async def _answer(self, connection: Connection, chat: JsonObject, model: Model | None) -> bool:
         refused = refusal(chat, model)
@@ -231,6 +237,21 @@ class ScriptedOllama(Journal):
         if isinstance(chat.get("format"), dict):
             return Reply.json(smallest(chat["format"]))
         return Reply.json({}) if chat.get("format") == "json" else Reply.text("ok")
+
+
+async def _unless_gone(connection: Connection, answering: Coroutine[Any, Any, bool]) -> bool | None:
+    """Whether the connection may be used again; None where the client hung up before the answer was whole."""
+    answer = asyncio.create_task(answering)
+    gone = asyncio.create_task(connection.gone.wait())
+    await asyncio.wait({answer, gone}, return_when=asyncio.FIRST_COMPLETED)
+    hung_up = not answer.done() or isinstance(answer.exception(), ConnectionError)
+    for task in (answer, gone):
+        task.cancel()
+    await asyncio.wait({answer, gone})
+    if hung_up:
+        connection.abort()
+        return None
+    return answer.result()
 
 
 def _made(script: Script, chat: JsonObject) -> Reply:
