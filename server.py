@@ -9,6 +9,7 @@ import uuid
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from importlib import metadata
+from ipaddress import ip_address
 
 import langsmith
 import structlog
@@ -21,7 +22,7 @@ from chains.decide import Router
 from chains.seconds import Speed
 from config.errors import ConfigError
 from config.load import load_settings
-from config.schema import ROLES, RoleSettings, ServerSettings, Settings
+from config.schema import ROLES, RoleSettings, Settings
 from graphs.deps import Arbiter, Deps
 from graphs.router import build_router_graph
 from graphs.session_store import open_session_store
@@ -41,7 +42,6 @@ from wire.serving import RouterServer
 EXIT_BAD_CONFIG = 2
 SETTLE_STEP_S = 0.05
 SETTLE_STEPS = 200
-LOOPBACK_HOSTS = {"127.0.0.1", "localhost", "::1"}
 
 log = structlog.get_logger(__name__)
 
@@ -149,9 +149,7 @@ async def _settled(embedder: Embedder) -> None:
 
 def build_app(settings: Settings) -> FastAPI:
     """The application for these settings; nothing is opened before its lifespan starts."""
-    return create_app(
-        lambda: open_router(settings), version=package_version(), max_body_bytes=settings.server.max_body_bytes
-    )
+    return create_app(lambda: open_router(settings), settings, version=package_version())
 
 
 def build_default_app() -> FastAPI:
@@ -161,12 +159,18 @@ def build_default_app() -> FastAPI:
     return build_app(settings)
 
 
-def _listen(server: ServerSettings) -> socket.socket:
-    """The listening socket; raises `ConfigError` where host or port cannot be had."""
+def _listen(settings: Settings) -> socket.socket:
+    """The listening socket; raises `ConfigError` where host or port cannot be had, or would be open to everybody."""
+    server = settings.server
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             server.host, server.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
+        if settings.api_key is None and not ip_address(str(address[0]).partition("%")[0]).is_loopback:
+            raise ConfigError(
+                f"Other machines could use models and read memory banks through {server.host} ({address[0]}) without a "
+                "key: set API_KEY to a secret of yours, or HOST=127.0.0.1."
+            )
         listening = socket.socket(family, kind, protocol)
         if sys.platform != "win32":
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -184,15 +188,13 @@ def main() -> None:
     try:
         settings = load_settings()
         choose_store(settings.memory, settings.qdrant_api_key)
-        listening = _listen(settings.server)
+        listening = _listen(settings)
     except ConfigError as error:
         print(error.message, file=sys.stderr)  # noqa: T201 - before logging is set up
         sys.exit(EXIT_BAD_CONFIG)
     set_up_logging(settings.logging)
-    if settings.server.host not in LOOPBACK_HOSTS:
-        log.warning(
-            "anybody who reaches this host may use the service and read memory banks", host=settings.server.host
-        )
+    if not ip_address(listening.getsockname()[0].partition("%")[0]).is_loopback:
+        log.warning("whoever has the key can use the service from other machines; the way there is not encrypted")
     RouterServer(build_app(settings), settings).run(sockets=[listening])
 
 

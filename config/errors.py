@@ -5,7 +5,10 @@
     │   ├── UnknownModel
     │   ├── ContextTooLong
     │   ├── BodyTooLarge
-    │   ├── Forbidden              a folder that is not to be read, a page of another site
+    │   ├── HeadTooLarge
+    │   ├── TooSlow                its head or body took too long to arrive
+    │   ├── Unauthorized           the key is missing or wrong
+    │   ├── Forbidden              a folder that is not to be read, a page of another site, a foreign host name
     │   ├── BankNotFound
     │   └── MemoryDisabled
     ├── ConfigError                a file or variable of the user's needs mending
@@ -56,6 +59,18 @@ class ContextTooLong(BadRequest):
 
 class BodyTooLarge(BadRequest):
     """The request's body is larger than `server.max_body_bytes`."""
+
+
+class HeadTooLarge(BadRequest):
+    """The request's line and headers are larger than any client's."""
+
+
+class TooSlow(BadRequest):
+    """The request did not arrive whole within its time."""
+
+
+class Unauthorized(BadRequest):
+    """The service asks for a key, and the request has none or another."""
 
 
 class Forbidden(BadRequest):

@@ -17,6 +17,7 @@ from config.schema import ModelsFile, ServerFile, Settings
 _Model = TypeVar("_Model", bound=BaseModel)
 
 CONFIG_DIR_VARIABLE = "ROUTER_CONFIG_DIR"
+API_KEY_VARIABLE = "API_KEY"
 QDRANT_KEY_VARIABLE = "QDRANT_API_KEY"
 ENVIRONMENT_KEYS: Mapping[str, tuple[str, str]] = {
     "HOST": ("server", "host"),
@@ -46,12 +47,17 @@ def load_settings(config_dir: Path | None = None, environment: Mapping[str, str]
     values = _read_yaml(folder / "server_config.yaml")
     sources = _overlay(values, environment)
     server = _validate(ServerFile, values, sources, folder / "server_config.yaml")
-    key = environment.get(QDRANT_KEY_VARIABLE, "").strip()
     return Settings(
         models=models,
-        qdrant_api_key=SecretStr(key) if key else None,
+        api_key=_secret(environment, API_KEY_VARIABLE),
+        qdrant_api_key=_secret(environment, QDRANT_KEY_VARIABLE),
         **{name: getattr(server, name) for name in ServerFile.model_fields},
     )
+
+
+def _secret(environment: Mapping[str, str], variable: str) -> SecretStr | None:
+    key = environment.get(variable, "").strip()
+    return SecretStr(key) if key else None
 
 
 def _read_dotenv(path: Path) -> dict[str, str]:

@@ -24,6 +24,8 @@ Gigabytes = Annotated[float, Field(ge=0, le=4096)]
 Tokens = Annotated[int, Field(ge=256, le=10_485_760)]
 KEEP_ALIVE = r"^(-1|0|\d+(s|m|h))$"
 HTTP_URL = r"^https?://[^\s/]+(/\S*)?$"
+HostName = Annotated[str, Field(pattern=r"^([A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*)$")]
+Origin = Annotated[str, Field(pattern=r"^[a-z][a-z0-9+.-]*://[^\s/A-Z]+$")]
 
 
 class _Frozen(BaseModel):
@@ -138,7 +140,14 @@ class ServerSettings(_Frozen):
     port: int = Field(default=8000, ge=0, le=65_535)
     model_id: str = Field(default="cline-memory-router", min_length=1, pattern=r"^\S+$")
     model_aliases: tuple[str, ...] = ("router-auto", "auto")
-    max_body_bytes: int = Field(default=16 * 1024 * 1024, ge=1024, le=1024**3)
+    allowed_hosts: tuple[HostName, ...] = ()
+    cors_origins: tuple[Origin, ...] = ()
+    max_body_bytes: int = Field(default=32 * 1024 * 1024, ge=1024, le=1024**3)
+    max_messages: int = Field(default=10_000, ge=1, le=1_000_000)
+    max_tools: int = Field(default=512, ge=0, le=100_000)
+    max_images: int = Field(default=100, ge=0, le=100_000)
+    head_timeout_s: float = Field(default=10, gt=0, le=600)
+    body_timeout_s: float = Field(default=60, gt=0, le=3600)
     hold_status_s: float = Field(default=15, ge=0, le=60)
     heartbeat_s: float = Field(default=5, gt=0, le=60)
     shutdown_grace_s: float = Field(default=10, ge=0, le=600)
@@ -249,4 +258,5 @@ class Settings(ServerFile):
     """Both files and the environment, merged: what `build_app` takes. A key is in the environment only."""
 
     models: ModelsFile
+    api_key: SecretStr | None = None
     qdrant_api_key: SecretStr | None = None

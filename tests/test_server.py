@@ -64,6 +64,32 @@ def test_a_taken_port_is_named_with_another_to_try(tmp_path: Path) -> None:
     assert "Traceback" not in result.stderr
 
 
+@pytest.mark.parametrize("host", ["0.0.0.0", "::"])
+def test_it_does_not_listen_for_other_machines_without_a_key(tmp_path: Path, host: str) -> None:
+    result = run(tmp_path, HOST=host)
+
+    assert result.returncode == 2
+    assert result.stderr.count("\n") == 1
+    assert "set API_KEY" in result.stderr
+    assert result.stdout == ""
+
+
+async def test_with_a_key_it_listens_for_them_and_shows_the_key_nowhere(tmp_path: Path) -> None:
+    async with ScriptedOllama() as ollama:
+        with serving(tmp_path, OLLAMA_BASE_URL=ollama.base_url, HOST="0.0.0.0", API_KEY="sk-7f3a") as process:
+            panel = await asyncio.to_thread(panel_of, process)
+            port = next(word for word in panel.split() if word.endswith("/v1")).split(":")[2].removesuffix("/v1")
+            async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
+                assert (await client.get("/health")).status_code == 401
+                assert (await client.get("/health", headers={"authorization": "Bearer sk-7f3a"})).status_code == 200
+            code, stderr = await asyncio.to_thread(stop, process)
+
+    assert code == 0
+    assert "the one in API_KEY" in panel
+    assert "not encrypted" in stderr
+    assert "sk-7f3a" not in panel + stderr
+
+
 def test_a_wrong_value_is_one_line_with_its_source(tmp_path: Path) -> None:
     result = run(tmp_path, PORT="70000")
 

@@ -12,8 +12,10 @@ from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 
 from config.errors import RouterError
+from config.schema import Settings
 from wire import chat, health, memory, models, route
 from wire.errors import error_object, error_response, internal_error, plain_error
+from wire.gate import Access, Gate
 from wire.intake import Intake, IntakeMiddleware
 from wire.published import PATH, Asked, bad_question, publish
 from wire.published_guard import PublishedGuard
@@ -25,7 +27,7 @@ OpenService = Callable[[], AbstractAsyncContextManager[RouterService]]
 log = structlog.get_logger(__name__)
 
 
-def create_app(open_service: OpenService, *, version: str, max_body_bytes: int) -> FastAPI:
+def create_app(open_service: OpenService, settings: Settings, *, version: str) -> FastAPI:
     """The application; `open_service` is entered at start-up and left at shutdown."""
 
     @asynccontextmanager
@@ -40,9 +42,10 @@ def create_app(open_service: OpenService, *, version: str, max_body_bytes: int) 
         description="One OpenAI-compatible model in front of three local ones, with the project's memory bank.",
         lifespan=lifespan,
     )
-    app.add_middleware(PublishedGuard, path=PATH, max_bytes=max_body_bytes)
+    app.add_middleware(PublishedGuard, path=PATH, max_bytes=settings.server.max_body_bytes)
     app.state.intake = Intake()
     app.add_middleware(IntakeMiddleware, intake=app.state.intake)
+    app.add_middleware(Gate, access=Access.of(settings))
     app.add_middleware(RequestIdMiddleware)
     app.add_exception_handler(RouterError, _router_error)
     app.add_exception_handler(RequestValidationError, _validation_error)

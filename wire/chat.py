@@ -11,10 +11,10 @@ from starlette.requests import ClientDisconnect
 from config.errors import RouterError
 from graphs.state import RouterInput
 from wire.answering import Pace, StreamResponse, WholeResponse
-from wire.body import read_json
 from wire.chunks import Stamp
 from wire.errors import NGINX_CLIENT_GONE, error_response, error_row
 from wire.journal import RequestJournal
+from wire.limits import read_bounded_json
 from wire.parse import ParsedRequest, parse_turn
 from wire.request_id import request_id_of
 from wire.run import run_graph
@@ -31,7 +31,7 @@ async def chat_completions(request: Request) -> Response:
     service = service_of(request)
     journal = RequestJournal(request_id_of(request))
     try:
-        body = await read_json(request, max_bytes=service.settings.server.max_body_bytes)
+        body = await read_bounded_json(request, service.settings.server)
         parsed = parse_turn(parse_chat_request(body), request.headers)
     except RouterError as error:
         journal.close(error_row(error).code)

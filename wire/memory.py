@@ -6,7 +6,7 @@ import asyncio
 from pathlib import Path
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, ValidationError
 from starlette.requests import ClientDisconnect
 
@@ -23,7 +23,6 @@ from wire.memory_replies import (
     search_reply,
     status_reply,
 )
-from wire.same_site import refuse_other_sites
 from wire.service import RouterService, service_of
 
 MAX_WORKSPACE_CHARS = 4_096
@@ -33,7 +32,6 @@ MAX_BUDGET_TOKENS = 200_000
 routes = APIRouter(
     prefix="/memory",
     tags=["memory"],
-    dependencies=[Depends(refuse_other_sites)],
     responses={"4XX": {"model": ErrorReply, "description": "What is wrong, and what to do."}},
 )
 

@@ -15,9 +15,9 @@ from config.errors import RouterError
 from graphs.nodes.read_memory import that_fit
 from graphs.planning import plan
 from graphs.state import RouteUpdate
-from wire.body import read_json
 from wire.errors import NGINX_CLIENT_GONE, error_response
 from wire.journal import decision_headers
+from wire.limits import read_bounded_json
 from wire.parse import parse_turn
 from wire.request_id import HEADER, request_id_of
 from wire.service import RouterService, service_of
@@ -32,7 +32,7 @@ async def explain_route(request: Request) -> Response:
     service = service_of(request)
     request_id = {HEADER: request_id_of(request)}
     try:
-        body = await read_json(request, max_bytes=service.settings.server.max_body_bytes)
+        body = await read_bounded_json(request, service.settings.server)
         parsed = parse_turn(parse_chat_request(body), request.headers)
         planned = await plan(parsed.turn, service.deps, dry=True)
         ledger = await _with_kept_memory(planned, service)

@@ -1,26 +1,23 @@
-"""Keeps pages of other sites away from what is read by hand: a browser sends their requests with no questions asked."""
+"""Keeps pages of other sites away: a browser sends their requests with no questions asked."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from urllib.parse import urlsplit
 
-from starlette.requests import Request
-
-from config.errors import Forbidden
+from starlette.datastructures import Headers
 
 _OURS = frozenset({"same-origin", "none"})
 
 
-def refuse_other_sites(request: Request) -> None:
-    """Raise `Forbidden` where a browser says that another site asks; tools that are no browsers say nothing."""
-    fetched_by = request.headers.get("sec-fetch-site")
-    origin = request.headers.get("origin")
-    if (fetched_by is None or fetched_by in _OURS) and (origin is None or _host(origin) == request.headers.get("host")):
-        return
-    raise Forbidden(
-        "A page of another site asked for this, and memory banks are not shown to those: open the address itself, or "
-        "ask from a terminal."
-    )
+def asked_by_other_site(headers: Headers, listed: Collection[str]) -> bool:
+    """Whether a browser says that another site's page asks, and none of the `listed`; other tools say nothing."""
+    origin, fetched_by = headers.get("origin"), headers.get("sec-fetch-site")
+    if origin in listed:
+        return False
+    if origin is not None and _host(origin) != headers.get("host"):
+        return True
+    return fetched_by is not None and fetched_by not in _OURS
 
 
 def _host(origin: str) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
@@ -12,15 +13,30 @@ import structlog
 import uvicorn
 from fastapi import FastAPI
 
-from config.schema import Settings
+from config.schema import ServerSettings, Settings
 from wire.intake import Intake
 from wire.service import RouterService
+from wire.slow_clients import PatientProtocol
 from wire.welcome import show_welcome
 
 # How long an answer that is broken off may take to tell its client so.
 BREAK_OFF_S = 2.0
 
 log = structlog.get_logger(__name__)
+
+
+def uvicorn_config(app: FastAPI, server: ServerSettings) -> uvicorn.Config:
+    """How uvicorn serves the application: with our own log lines, and with no patience for slow requests."""
+    protocol = partial(PatientProtocol, head_timeout_s=server.head_timeout_s, body_timeout_s=server.body_timeout_s)
+    return uvicorn.Config(
+        app,
+        http=protocol,  # type: ignore[arg-type]  # uvicorn only calls it
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=1,
+    )
 
 
 class RouterServer(uvicorn.Server):
@@ -32,7 +48,7 @@ class RouterServer(uvicorn.Server):
     """
 
     def __init__(self, app: FastAPI, settings: Settings) -> None:
-        super().__init__(uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=1))
+        super().__init__(uvicorn_config(app, settings.server))
         self._app = app
         self._settings = settings
         self._intake: Intake = app.state.intake

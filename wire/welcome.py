@@ -50,7 +50,7 @@ def _cline_settings(settings: Settings, base_url: str, status: BackendStatus) ->
     window = reliable_window(status.models)
     return _rows(
         ("  Base URL", Text(f"{base_url}/v1", style="bold")),
-        ("  API key", Text("anything, for example sk-local")),
+        ("  API key", Text("the one in API_KEY" if settings.api_key else "anything, for example sk-local")),
         ("  Model ID", Text(settings.server.model_id, style="bold")),
         ("  Context window size", Text(str(window) if window else "told here once a model is there")),
     )

@@ -141,7 +141,7 @@ async def test_a_body_that_is_too_large_is_refused(running: Running) -> None:
         for _ in range(40):
             yield b" " * 1_000_000
 
-    for content in (b" " * 17_000_000, endless()):
+    for content in (b" " * 34_000_000, endless()):
         answer = await running.http.post("/router/invoke", content=content)
         assert answer.status_code == 413, answer.text
         assert answer.json()["error"]["code"] == "body_too_large"

@@ -68,7 +68,7 @@ async def test_with_a_reset(running: Running) -> None:
     host, port = running.base_url.removeprefix("http://").split(":")
     _, writer = await asyncio.open_connection(host, int(port))
     body = orjson.dumps(ask(stream=True))
-    head = f"POST {CHAT} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
+    head = f"POST {CHAT} HTTP/1.1\r\nhost: localhost\r\ncontent-length: {len(body)}\r\n\r\n"
     writer.write(head.encode() + body)
     await running.ollama.wait_held()
     sock = writer.get_extra_info("socket")

@@ -26,6 +26,7 @@ from config.schema import Settings
 from server import build_app
 from tests.support.scripted_ollama import ScriptedOllama
 from wire.service import RouterService
+from wire.serving import uvicorn_config
 
 MODEL = "cline-memory-router"
 STOP_DEADLINE_S = 5.0
@@ -64,7 +65,7 @@ def ask(text: str = "hello", **more: Any) -> dict[str, Any]:
     return {"model": MODEL, "messages": [{"role": "user", "content": text}], **more}
 
 
-def settings_for(ollama_url: str, folder: Path, **sections: Section) -> Settings:
+def settings_for(ollama_url: str, folder: Path, api_key: str | None = None, /, **sections: Section) -> Settings:
     """The default settings over that Ollama, memory off; `sections` lie over them, e.g. `server={"heartbeat_s": 1}`.
 
     No arbiter, which would take replies that are scripted for answers: `models={"routing": {"arbiter": True}}`.
@@ -75,18 +76,21 @@ def settings_for(ollama_url: str, folder: Path, **sections: Section) -> Settings
     values["server"] |= {"shutdown_grace_s": 1}
     values["memory"] |= {"enabled": False}
     values["models"]["routing"] |= {"arbiter": False}
+    values["api_key"] = api_key
     for name, section in sections.items():
         values[name] |= section
     return Settings.model_validate(values)
 
 
 @asynccontextmanager
-async def running_service(ollama: ScriptedOllama, folder: Path, **sections: Section) -> AsyncIterator[Running]:
+async def running_service(
+    ollama: ScriptedOllama, folder: Path, api_key: str | None = None, /, **sections: Section
+) -> AsyncIterator[Running]:
     """Start the service over `ollama`, wait until it knows its models, stop it again."""
-    settings = settings_for(ollama.base_url, folder, **sections)
+    settings = settings_for(ollama.base_url, folder, api_key, **sections)
     app = build_app(settings)
     tasks_before = asyncio.all_tasks()
-    async with _serving(app) as port:
+    async with _serving(app, settings) as port:
         base_url = f"http://127.0.0.1:{port}"
         # There is no TLS here, and reading the certificates takes longer than most tests.
         plain = httpx.AsyncHTTPTransport(verify=False)
@@ -114,12 +118,9 @@ class _Server(uvicorn.Server):
 
 
 @asynccontextmanager
-async def _serving(app: FastAPI) -> AsyncIterator[int]:
+async def _serving(app: FastAPI, settings: Settings) -> AsyncIterator[int]:
     listener = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(
-        app, log_config=None, access_log=False, lifespan="on", ws="none", timeout_graceful_shutdown=1
-    )
-    server = _Server(config)
+    server = _Server(uvicorn_config(app, settings.server))
     serving = asyncio.create_task(server.serve([listener]), name="uvicorn")
     try:
         await server.listening.wait()

@@ -79,7 +79,7 @@ async def test_half_a_character_in_a_body(running: Running, places: dict[str, Pa
 
 
 async def test_a_body_that_is_too_large(running: Running) -> None:
-    error_of(await running.http.post(REFRESH, content=b" " * 17_000_000), 413, "body_too_large")
+    error_of(await running.http.post(REFRESH, content=b" " * 34_000_000), 413, "body_too_large")
 
 
 @pytest.mark.skipif(os.name == "nt" or os.uname().sysname == "Darwin", reason="file names are Unicode there")

@@ -22,7 +22,7 @@ def test_every_error_has_a_row(kind: type[errors.RouterError]) -> None:
     row = error_row(kind("What to do."))
     assert 400 <= row.status < 600
     assert row.type in {"invalid_request_error", "rate_limit_error", "server_error"}
-    assert (row.type == "invalid_request_error") == (row.status in {400, 403, 404, 413})
+    assert (row.type == "invalid_request_error") == (row.status in {400, 401, 403, 404, 408, 413, 431})
     answer = error_response(kind("What to do."))
     body = orjson.loads(answer.body)
     assert answer.status_code == row.status
