@@ -16,7 +16,7 @@ endif
 PY := $(BIN)/python
 
 .DEFAULT_GOAL := help
-.PHONY: help run install install-dev test check format clean lock notebooks train
+.PHONY: help run install install-dev test check format clean lock notebooks train bench bench-peers
 
 help: ## Show what there is
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -46,6 +46,17 @@ notebooks: install-dev ## Run the notebooks and keep their output
 
 train: install-dev ## Train the classifier on training/requests anew (some minutes)
 	$(PY) -m training.train
+
+bench: install-dev ## Measure what the router itself costs beside its peers; BENCH="--quick" for a short run
+	$(PY) -m benchmarks.overhead --save $(BENCH)
+
+PEERS := benchmarks/peers
+bench-peers: $(PEERS)/.venvs/litellm/.installed $(PEERS)/.venvs/langgraph_openai_serve/.installed ## Install the peers that `make bench` measures, each by itself
+
+$(PEERS)/.venvs/%/.installed: $(PEERS)/%.txt
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --requirement $<
+	@touch $@
 
 lock: install-dev ## Find new versions for requirements.txt and requirements-dev.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-annotate --no-header --upgrade \

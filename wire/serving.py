@@ -87,5 +87,6 @@ class RouterServer(uvicorn.Server):
         service: RouterService = self._app.state.service
         status = await service.models.settled()
         workspace = self._settings.memory.default_workspace or Path.cwd()
-        bank = await service.memory.status(workspace)
+        # Looking at a bank begins to index it, for which torch is loaded.
+        bank = await service.memory.status(workspace) if self._settings.memory.enabled else None
         show_welcome(self._settings, f"http://{shown}:{port}", status, bank)

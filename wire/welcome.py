@@ -13,12 +13,12 @@ from retrievers.types import BankStatus
 from wire.models import reliable_window
 
 
-def show_welcome(settings: Settings, base_url: str, status: BackendStatus, bank: BankStatus) -> None:
+def show_welcome(settings: Settings, base_url: str, status: BackendStatus, bank: BankStatus | None) -> None:
     """Print the panel to standard output; `base_url` is where the service really listens, without a path."""
     Console().print(welcome(settings, base_url, status, bank))
 
 
-def welcome(settings: Settings, base_url: str, status: BackendStatus, bank: BankStatus) -> Panel:
+def welcome(settings: Settings, base_url: str, status: BackendStatus, bank: BankStatus | None) -> Panel:
     """The panel that `show_welcome` prints."""
     parts: list[Table | Text] = [
         _rows(
@@ -90,7 +90,9 @@ def _memory_plan(settings: Settings) -> Text:
     )
 
 
-def _bank_line(bank: BankStatus) -> str:
+def _bank_line(bank: BankStatus | None) -> str:
+    if bank is None:
+        return "  switched off (memory.enabled)"
     if bank.root is None:
         return f"  none in {bank.workspace}\n  (each request's own workspace is searched when it comes)"
     return f"  {bank.root}: {bank.files} files, {bank.size_bytes} bytes"

@@ -1,0 +1,72 @@
+"""The loads: what is asked, how it is answered, by how many at once. Their names are `kind/answer/clients`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fnmatch import fnmatch
+
+KINDS = ("short", "person_turn", "tool_turn", "history_400k")
+FEW, MANY = 21, 1_000
+PACE_MS = 2.0
+CLIENTS = (1, 4, 32)
+LEAST_REQUESTS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """How the model answers: in so many pieces, with so long before each; `stream` is what the client asks for."""
+
+    chunks: int
+    pace_ms: float = 0.0
+    stream: bool = True
+
+
+ANSWERS = {
+    "stream_21": Delivery(FEW),
+    "stream_1000": Delivery(MANY),
+    "paced_21": Delivery(FEW, PACE_MS),
+    "paced_1000": Delivery(MANY, PACE_MS),
+    "whole": Delivery(FEW, stream=False),
+}
+# What the table of targets needs, and every kind of request and answer once.
+USUAL = ("*/stream_21/*", "tool_turn/*/1", "short/whole/1")
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """One load."""
+
+    kind: str
+    answer: str
+    clients: int
+
+    @property
+    def name(self) -> str:
+        """As in the report."""
+        return f"{self.kind}/{self.answer}/{self.clients}"
+
+    @property
+    def delivery(self) -> Delivery:
+        """How the model answers."""
+        return ANSWERS[self.answer]
+
+    @property
+    def least_requests(self) -> int:
+        """How many make one round; a few of the long ones tell as much as many short ones."""
+        return max(self.clients, LEAST_REQUESTS if self.delivery.chunks == FEW else 1)
+
+    @property
+    def shorter(self) -> str | None:
+        """The load that is the same but for its fewer pieces."""
+        if self.delivery.chunks == FEW:
+            return None
+        return f"{self.kind}/{self.answer.replace(str(MANY), str(FEW))}/{self.clients}"
+
+
+def chosen(patterns: tuple[str, ...], clients: tuple[int, ...] = CLIENTS) -> list[Load]:
+    """The loads whose names match any of the patterns; where there are none, it is an error that lists them."""
+    loads = [Load(kind, answer, number) for kind in KINDS for answer in ANSWERS for number in clients]
+    taken = [load for load in loads if any(fnmatch(load.name, pattern) for pattern in patterns)]
+    if not taken:
+        raise SystemExit("No load has such a name; there are:\n" + "\n".join(load.name for load in loads))
+    return taken
