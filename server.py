@@ -62,7 +62,17 @@ async def open_router(settings: Settings) -> AsyncIterator[RouterService]:
     roles, memory_settings = settings.models.roles, settings.memory
     embedder = _embedder(settings)
     async with AsyncExitStack() as stack:
-        models = await stack.enter_async_context(ModelService(settings.backend, roles))
+        folder, sessions = settings.paths.vector_store_path, settings.sessions
+        speeds = Speeds(
+            {role: _speed(roles[role]) for role in ROLES},
+            {role: roles[role].model for role in ROLES},
+            folder / SPEEDS_FILE,
+        )
+        await speeds.load()
+        stack.push_async_callback(speeds.save, now=True)
+        models = await stack.enter_async_context(
+            ModelService(settings.backend, settings.models, load_s=lambda role: speeds.rates.speed(role).load_s)
+        )
         memory = MemoryService(
             vector_store_path=settings.paths.vector_store_path,
             embedder=embedder,
@@ -80,17 +90,9 @@ async def open_router(settings: Settings) -> AsyncIterator[RouterService]:
         if memory_settings.enabled:
             embedder.start_loading()
             stack.push_async_callback(_settled, embedder)
-        folder, sessions = settings.paths.vector_store_path, settings.sessions
         store, note = None, None
         if sessions.enabled:
             store, note = await open_session_store(folder, stack, expiry_days=sessions.expiry_days)
-        speeds = Speeds(
-            {role: _speed(roles[role]) for role in ROLES},
-            {role: roles[role].model for role in ROLES},
-            folder / SPEEDS_FILE,
-        )
-        await speeds.load()
-        stack.push_async_callback(speeds.save, now=True)
         warming = asyncio.create_task(asyncio.to_thread(warm_up), name="load-tokenizer")
         stack.push_async_callback(asyncio.wait, {warming})
         router = Router(

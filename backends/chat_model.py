@@ -23,6 +23,7 @@ from langchain_ollama import ChatOllama
 from pydantic import Field
 
 from backends.ndjson import ChatTransport
+from backends.ollama_api import UNCUT
 from config.errors import UpstreamBroken
 
 
@@ -55,7 +56,7 @@ class RouterChatOllama(ChatOllama):
         prefill_s: float | None = kwargs.pop("prefill_s", None)
         params = self._chat_params(messages, stop, **kwargs)
         body = {key: value for key, value in params.items() if value is not None and value != ""}
-        body |= {"stream": True, "truncate": False, "shift": False}
+        body |= {"stream": True, **UNCUT}
         async with aclosing(self.transport.stream(body, prefill_s=prefill_s)) as chunks:
             async for chunk in chunks:
                 yield chunk

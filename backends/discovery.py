@@ -22,11 +22,14 @@ async def look_at_ollama(api: OllamaApi, roles: Roles, *, timeout_s: float) -> B
         UpstreamBroken: what answers does not speak Ollama.
     """
     version = await api.version(timeout_s)
-    names = await api.model_names()
+    pulled = await api.pulled()
     cards = {
-        role: await _card(api, role, settings, settings.model, settings.num_ctx)
+        role: await _card(
+            api, role, settings, settings.model, _num_ctx(roles, settings.model), weights_bytes=weights_bytes
+        )
         for role, settings in roles.items()
-        if any(same_model(settings.model, name) for name in names)
+        for name, weights_bytes in pulled.items()
+        if same_model(settings.model, name)
     }
     missing = {role: pull for role, pull in pulls(roles).items() if role not in cards}
     reason = "Ollama answers" if cards else none_there(api.base_url, version, roles).message
@@ -52,7 +55,14 @@ def pulls(roles: Roles) -> dict[Role, str]:
     return {role: f"ollama pull {settings.model}" for role, settings in roles.items()}
 
 
-async def _card(api: OllamaApi, role: Role, settings: RoleSettings, name: str, num_ctx: int) -> ModelCard:
+def _num_ctx(roles: Roles, model: str) -> int:
+    """One window for all roles of a model: with two of them, every change of role would load it anew."""
+    return max(settings.num_ctx for settings in roles.values() if same_model(settings.model, model))
+
+
+async def _card(
+    api: OllamaApi, role: Role, settings: RoleSettings, name: str, num_ctx: int, *, weights_bytes: int | None = None
+) -> ModelCard:
     facts = await api.facts(name)
     window = min(num_ctx, facts.window_tokens or num_ctx)
     thinks = "thinking" in facts.capabilities
@@ -66,4 +76,6 @@ async def _card(api: OllamaApi, role: Role, settings: RoleSettings, name: str, n
         vision="vision" in facts.capabilities,
         thinking=thinks,
         think=settings.thinking if thinks else None,
+        weights_bytes=weights_bytes,
+        cached_values_per_token=facts.cached_values_per_token,
     )

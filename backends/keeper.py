@@ -27,18 +27,23 @@ log = structlog.get_logger(__name__)
 
 
 class ServerKeeper:
-    """The one model server in use. Use as an async context manager; entering returns before the server is ready."""
+    """The one model server in use. Use as an async context manager; entering returns before the server is ready.
+
+    `found` is called whenever an Ollama with models has come, at the start or later.
+    """
 
     def __init__(
         self,
         settings: BackendSettings,
         roles: Mapping[Role, RoleSettings],
         *,
+        found: Callable[[BackendStatus], None],
         embedded: Callable[[], EmbeddedBackend] = EmbeddedBackend,
         refresh_every_s: float = REFRESH_EVERY_S,
     ) -> None:
         self._settings = settings
         self._roles = roles
+        self._found = found
         self._embedded = embedded
         self._refresh_every_s = refresh_every_s
         self._status = BackendStatus("starting", settings.base_url, None, "looking for Ollama", {}, {})
@@ -167,8 +172,11 @@ class ServerKeeper:
                 await asyncio.shield(backend.close())
 
     def _settle(self, status: BackendStatus) -> None:
+        came = status.ready and not self._status.ready
         self._status = status
         self._known.set()
+        if came and status.kind == "ollama":
+            self._found(status)
 
     def _without_models(self, reason: str, kind: BackendKind = "none") -> BackendStatus:
         return BackendStatus(kind, self._settings.base_url, None, reason, {}, pulls(self._roles))

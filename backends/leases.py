@@ -1,52 +1,125 @@
-"""One call at a time per model (configurable), and a bound on how many may wait."""
+"""Leases on models: who may call one now, who waits, and for how long that is likely to be."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import math
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
 
+from backends.residency import Residency
+from backends.schedule import Limits, Queue, next_turn
 from config.errors import ModelBusy
 
-BUSY_RETRY_AFTER_S = 10.0
+# Until a call of the model was measured.
+FIRST_SERVICE_S = 10.0
+# One call moves the estimate by this share of the way.
+STEP = 0.3
+LONGEST_RETRY_AFTER_S = 600.0
+
+
+@dataclass(eq=False, slots=True)
+class _Call:
+    came_at: float
+    turn: asyncio.Future[None]
+
+
+@dataclass(slots=True)
+class _Calls:
+    """One model's calls; `service_s` is how long one holds its place."""
+
+    waiting: deque[_Call] = field(default_factory=deque)
+    running: int = 0
+    kept_until: float = -math.inf
+    service_s: float = FIRST_SERVICE_S
+
+    def queue(self) -> Queue:
+        return Queue(self.waiting[0].came_at if self.waiting else None, self.running, self.kept_until)
 
 
 class Leases:
-    """The places of one model; first come, first served. A waiting caller that is cancelled leaves the queue."""
+    """The queues of all models; decides by `backends.schedule`. A waiting caller that is cancelled leaves its queue.
 
-    def __init__(self, model: str, *, places: int, max_waiting: int) -> None:
-        self._model = model
-        self._places = asyncio.Semaphore(places)
-        self._max_waiting = max_waiting
-        self._waiting = 0
-        self._running = 0
+    `load_s` is how long a model takes to load, as measured: having been loaded, it is kept for as long again.
+    """
 
-    @property
-    def waiting(self) -> int:
-        """How many calls wait for a place now."""
-        return self._waiting
+    def __init__(self, limits: Limits, residency: Residency, load_s: Callable[[str], float]) -> None:
+        self._limits = limits
+        self._residency = residency
+        self._load_s = load_s
+        self._models: dict[str, _Calls] = {}
+        self._timer: asyncio.TimerHandle | None = None
 
     @property
-    def calls(self) -> int:
-        """How many calls run or wait."""
-        return self._waiting + self._running
+    def waiting(self) -> Mapping[str, int]:
+        """How many calls wait, by model."""
+        return {name: len(calls.waiting) for name, calls in self._models.items()}
+
+    @property
+    def calls(self) -> Mapping[str, int]:
+        """How many calls run or wait, by model."""
+        return {name: len(calls.waiting) + calls.running for name, calls in self._models.items()}
 
     @asynccontextmanager
-    async def hold(self) -> AsyncIterator[None]:
-        """Wait for a place and keep it for the block; raises `ModelBusy` where too many wait."""
-        if self._places.locked() and self._waiting >= self._max_waiting:
-            raise ModelBusy(
-                f"{self._waiting} calls wait for {self._model} already (backend.max_waiting_calls): try again later.",
-                retry_after_s=BUSY_RETRY_AFTER_S,
-            )
-        self._waiting += 1
-        try:
-            await self._places.acquire()
-        finally:
-            self._waiting -= 1
-        self._running += 1
+    async def hold(self, model: str) -> AsyncIterator[None]:
+        """Wait for this call's turn and keep its place for the block; raises `ModelBusy` where too many wait."""
+        calls = self._models.setdefault(model, _Calls())
+        await self._wait_for_turn(model, calls)
+        began_at = _now()
         try:
             yield
+            calls.service_s += STEP * (_now() - began_at - calls.service_s)
         finally:
-            self._running -= 1
-            self._places.release()
+            calls.running -= 1
+            self._start_what_may()
+
+    async def _wait_for_turn(self, model: str, calls: _Calls) -> None:
+        call = _Call(_now(), asyncio.get_running_loop().create_future())
+        calls.waiting.append(call)
+        self._start_what_may()
+        if len(calls.waiting) > self._limits.max_waiting and not call.turn.done():
+            calls.waiting.remove(call)
+            raise ModelBusy(
+                f"{len(calls.waiting)} calls wait for {model} already (backend.max_waiting_calls): try again later.",
+                retry_after_s=min(calls.service_s / self._limits.calls_per_model, LONGEST_RETRY_AFTER_S),
+            )
+        try:
+            await call.turn
+        except asyncio.CancelledError:
+            if call.turn.cancelled():
+                with suppress(ValueError):
+                    calls.waiting.remove(call)
+            else:  # it was given its place in the same moment
+                calls.running -= 1
+            self._start_what_may()
+            raise
+
+    def _start_what_may(self) -> None:
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None
+        while True:
+            queues = {name: calls.queue() for name, calls in self._models.items()}
+            turn = next_turn(queues, self._residency.loaded, self._residency.victims, self._limits, _now())
+            if turn.model is None:
+                break
+            self._start(turn.model)
+        if turn.look_again_at < math.inf:
+            self._timer = asyncio.get_running_loop().call_at(turn.look_again_at, self._start_what_may)
+
+    def _start(self, model: str) -> None:
+        calls = self._models[model]
+        call = calls.waiting.popleft()
+        if call.turn.cancelled():
+            return
+        if model not in self._residency.loaded:
+            calls.kept_until = _now() + 2 * self._load_s(model)
+        self._residency.begins(model, [name for name, each in self._models.items() if each.running])
+        calls.running += 1
+        call.turn.set_result(None)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

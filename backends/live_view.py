@@ -63,7 +63,7 @@ class LiveView:
         )
 
 
-def loaded_as_ours(model: LoadedModel, window_tokens: int) -> bool:
+def loaded_as_ours(model: LoadedModel, window_tokens: int | None) -> bool:
     """Whether a call with this window would find the model ready."""
     return model.window_tokens in {None, window_tokens}
 

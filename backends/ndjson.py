@@ -16,7 +16,7 @@ import httpx
 import orjson
 
 from backends.json_bytes import json_bytes
-from backends.ollama_api import UNREACHABLE_RETRY_AFTER_S, model_missing, unreachable
+from backends.ollama_api import UNCUT, UNREACHABLE_RETRY_AFTER_S, model_missing, unreachable
 from backends.patience import CallLimits, Deadline, wait_for_load
 from config.errors import ConnectTimeout, ContextTooLong, ModelBusy, ModelRefused, RouterError, UpstreamBroken
 
@@ -24,6 +24,8 @@ MAX_LINE_BYTES = 16 * 1024 * 1024
 MAX_SHOWN_CHARS = 300
 BUSY_RETRY_AFTER_S = 5.0
 NANOSECONDS = 1e-9
+# A refusal to load that says nothing of the call itself, which is made all the same and tells what is missing.
+NOT_OF_THE_CALL = (httpx.codes.BAD_REQUEST, httpx.codes.NOT_FOUND, httpx.codes.METHOD_NOT_ALLOWED)
 OVERFLOW_PHRASES = ("context length", "context size", "context window", "exceeds the available context")
 
 
@@ -58,9 +60,9 @@ class ChatTransport:
         """
         name = str(body.get("model"))
         try:
-            load_s = 0.0 if self._is_loaded is None or await self._is_loaded() else await self._load(name, body)
+            load_s = await self._load_first(body)
             limit = Deadline(name, self._limits, prefill_s)
-            response = await limit.wait(self._send(body))
+            response = await limit.wait(self._send("/api/chat", body))
             try:
                 await self._check_status(response, name, limit)
                 async with aclosing(_lines(response)) as lines:
@@ -91,26 +93,37 @@ class ChatTransport:
     def _base_url(self) -> str:
         return str(self._client.base_url).rstrip("/")
 
-    async def _send(self, body: Mapping[str, Any]) -> httpx.Response:
-        timeout = httpx.Timeout(None, connect=self._limits.connect_s)
-        request = self._client.build_request("POST", "/api/chat", content=json_bytes(body), timeout=timeout)
-        return await self._client.send(request, stream=True)
+    async def load(self, body: Mapping[str, Any]) -> bool:
+        """Load the model of a call as the call will want it, with a request that asks nothing; whether it was taken.
 
-    async def _load(self, name: str, body: Mapping[str, Any]) -> float:
-        """Load the model as the call will want it, and return the seconds that took.
-
-        A refusal of this very request says nothing of the call itself, which is made all the same.
+        Raises:
+            LoadTimeout, BackendUnavailable, ModelBusy, UpstreamBroken: as the call would.
         """
-        started = time.perf_counter()
         asked = {key: body[key] for key in ("model", "options", "keep_alive") if key in body}
-        loading = self._ask({**asked, "messages": [], "stream": False})
+        name = str(body.get("model"))
+        loading = self._ask("/api/generate", {**asked, "stream": False, **UNCUT})
         status, text = await wait_for_load(name, self._limits, loading)
-        if status != httpx.codes.BAD_REQUEST and not httpx.codes.is_success(status):
+        if status in NOT_OF_THE_CALL:
+            return False
+        if not httpx.codes.is_success(status):
             raise refusal(status, text, name)
+        return True
+
+    async def _load_first(self, body: Mapping[str, Any]) -> float:
+        """The seconds it took to make the model ready."""
+        if self._is_loaded is None or await self._is_loaded():
+            return 0.0
+        started = time.perf_counter()
+        await self.load(body)
         return time.perf_counter() - started
 
-    async def _ask(self, body: Mapping[str, Any]) -> tuple[int, str]:
-        response = await self._send(body)
+    async def _send(self, path: str, body: Mapping[str, Any]) -> httpx.Response:
+        timeout = httpx.Timeout(None, connect=self._limits.connect_s)
+        request = self._client.build_request("POST", path, content=json_bytes(body), timeout=timeout)
+        return await self._client.send(request, stream=True)
+
+    async def _ask(self, path: str, body: Mapping[str, Any]) -> tuple[int, str]:
+        response = await self._send(path, body)
         try:
             return response.status_code, _error_text(await response.aread())
         finally:

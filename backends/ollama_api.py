@@ -9,20 +9,29 @@ from typing import Any
 
 import httpx
 
+from backends.budget import cached_values_per_token
 from backends.types import LoadedModel
 from config.errors import BackendUnavailable, ModelMissing, UpstreamBroken
 
 DEFAULT_CAPABILITIES = ("completion", "tools")
 MANAGEMENT_TIMEOUT_S = 10.0
 UNREACHABLE_RETRY_AFTER_S = 5.0
+# An over-long prompt is an error and not a shorter prompt. Ollama loads a model anew where these change.
+UNCUT: Mapping[str, Any] = {"truncate": False, "shift": False}
 
 
 @dataclass(frozen=True, slots=True)
 class ModelFacts:
-    """What `/api/show` says of a model; `window_tokens` is the model's own limit, None where it is not told."""
+    """What `/api/show` says of a model; None where it is not told.
+
+    `window_tokens` is the model's own limit, `cached_values_per_token` how many numbers its cache holds for a token.
+    `template` is the text that turns messages and tools into a prompt.
+    """
 
     capabilities: tuple[str, ...]
     window_tokens: int | None
+    cached_values_per_token: int | None
+    template: str
 
 
 def same_model(left: str, right: str) -> bool:
@@ -50,9 +59,9 @@ class OllamaApi:
         answer = await self._call("GET", "/api/version", timeout_s=timeout_s)
         return str(answer.get("version", "unknown"))
 
-    async def model_names(self) -> tuple[str, ...]:
-        """Names of the models that are pulled."""
-        return tuple(_name(model) for model in _models(await self._call("GET", "/api/tags")))
+    async def pulled(self) -> dict[str, int | None]:
+        """Names of the models that are pulled, and the bytes of their weights; None where those are not told."""
+        return {_name(model): _positive(model.get("size")) for model in _models(await self._call("GET", "/api/tags"))}
 
     async def loaded(self, timeout_s: float) -> tuple[LoadedModel, ...]:
         """The models that are loaded now."""
@@ -63,15 +72,14 @@ class OllamaApi:
         """Capabilities and window of one model; raises `ModelMissing` where it is not pulled."""
         answer = await self._call("POST", "/api/show", body={"model": name})
         info = answer.get("model_info")
-        windows = [
-            value
-            for key, value in (info.items() if isinstance(info, dict) else ())
-            if key.endswith(".context_length") and isinstance(value, int)
-        ]
+        info = info if isinstance(info, dict) else {}
+        windows = [value for key, value in info.items() if key.endswith(".context_length") and isinstance(value, int)]
         capabilities = answer.get("capabilities")
         return ModelFacts(
             capabilities=tuple(capabilities) if isinstance(capabilities, list) else DEFAULT_CAPABILITIES,
             window_tokens=min(windows, default=None),
+            cached_values_per_token=cached_values_per_token(info),
+            template=str(answer.get("template") or ""),
         )
 
     async def _call(

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from functools import partial
 from typing import Self
 
 import httpx
+import structlog
 from langchain_core.language_models import BaseChatModel
 
+from backends.budget import MemoryPlan, plan_memory
 from backends.chat_model import RouterChatOllama
 from backends.embedded.launcher import EmbeddedBackend
 from backends.keeper import REFRESH_EVERY_S, ServerKeeper
@@ -18,33 +21,56 @@ from backends.live_view import LiveView, loaded_as_ours
 from backends.ndjson import ChatTransport
 from backends.ollama_api import unreachable
 from backends.patience import CallLimits
+from backends.residency import Footprint, Residency, keep_alive_seconds
+from backends.schedule import Limits
 from backends.types import BackendStatus, LoadedModel, ModelCard, Occupancy
-from config.schema import BackendSettings, Role, RoleSettings
+from backends.warming import Warming
+from config.schema import BackendSettings, ModelsFile, Role
+
+log = structlog.get_logger(__name__)
 
 
 class ModelService:
-    """Models by role over one server. Use as an async context manager; entering returns before the server is ready."""
+    """Models by role over one server. Use as an async context manager; entering returns before the server is ready.
+
+    `load_s` tells how long a role's model takes to load, as measured.
+    """
 
     def __init__(
         self,
         settings: BackendSettings,
-        roles: Mapping[Role, RoleSettings],
+        models: ModelsFile,
         *,
+        load_s: Callable[[Role], float] | None = None,
         embedded: Callable[[], EmbeddedBackend] = EmbeddedBackend,
         refresh_every_s: float = REFRESH_EVERY_S,
     ) -> None:
         self._settings = settings
-        self._roles = roles
-        self._keeper = ServerKeeper(settings, roles, embedded=embedded, refresh_every_s=refresh_every_s)
+        self._models = models
+        self._keeper = ServerKeeper(
+            settings, models.roles, embedded=embedded, refresh_every_s=refresh_every_s, found=self._found
+        )
         self._live = LiveView()
-        self._leases: dict[str, Leases] = {}
-        self._chat_models: dict[Role, tuple[ModelCard, httpx.AsyncClient, BaseChatModel]] = {}
+        self._residency = Residency(_footprints(models), models.available_gb)
+        self._leases = Leases(
+            Limits(
+                calls_per_model=settings.calls_per_model,
+                models_at_once=settings.models_at_once,
+                max_waiting=settings.max_waiting_calls,
+                switch_wait_s=settings.switch_wait_s,
+            ),
+            self._residency,
+            self._load_s_of(load_s or (lambda role: models.roles[role].load_s)),
+        )
+        self._warming = Warming(self._load, self.occupancy, lambda: self.memory_plan, self._residency)
+        self._chat_models: dict[Role, tuple[ModelCard, httpx.AsyncClient, RouterChatOllama]] = {}
 
     async def __aenter__(self) -> Self:
         await self._keeper.__aenter__()
         return self
 
     async def __aexit__(self, *error: object) -> None:
+        await self._warming.aclose()
         await self._keeper.__aexit__(*error)
 
     @property
@@ -55,7 +81,12 @@ class ModelService:
     @property
     def waiting_calls(self) -> Mapping[str, int]:
         """How many calls wait, by model name."""
-        return {name: leases.waiting for name, leases in self._leases.items()}
+        return self._leases.waiting
+
+    @property
+    def memory_plan(self) -> MemoryPlan:
+        """What the models that are there take, against what the machine has for them."""
+        return plan_memory(self.status.models.values(), self._models)
 
     async def settled(self) -> BackendStatus:
         """Wait until the search for a server has ended, one way or the other."""
@@ -70,27 +101,26 @@ class ModelService:
 
         By the names of the cards, as of a moment ago.
         """
-        return await self._live.look(self._keeper.http, self.status.models)
+        loaded = await self._live.look(self._keeper.http, self.status.models)
+        if loaded is not None:
+            self._residency.saw(loaded, self._ready(loaded), datetime.now(UTC))
+        return loaded
 
     async def occupancy(self) -> Occupancy:
         """See `backends.types.Models.occupancy`."""
         loaded = await self.loaded()
+        return Occupancy(None if loaded is None else self._ready(loaded), self._leases.calls)
+
+    def _ready(self, loaded: Mapping[str, LoadedModel]) -> dict[str, LoadedModel]:
         windows = {card.name: card.window_tokens for card in self.status.models.values()}
-        return Occupancy(
-            None
-            if loaded is None
-            else {name: model for name, model in loaded.items() if loaded_as_ours(model, windows[name])},
-            {name: leases.calls for name, leases in self._leases.items()},
-        )
+        return {name: model for name, model in loaded.items() if loaded_as_ours(model, windows.get(name))}
 
     @asynccontextmanager
     async def lease(self, card: ModelCard) -> AsyncIterator[BaseChatModel]:
         """See `backends.types.Models.lease`."""
-        leases = self._leases.setdefault(
-            card.name,
-            Leases(card.name, places=self._settings.calls_per_model, max_waiting=self._settings.max_waiting_calls),
-        )
-        async with leases.hold():
+        self._warming.give_way(card.name)
+        async with self._leases.hold(card.name):
+            self._warming.give_way(card.name)
             self._live.expire()
             try:
                 yield self._chat_model(card)
@@ -102,7 +132,35 @@ class ModelService:
         occupancy = await self.occupancy()
         return occupancy.loaded is None or occupancy.holds(name)
 
-    def _chat_model(self, card: ModelCard) -> BaseChatModel:
+    def warm(self, role: Role) -> None:
+        """See `backends.types.Models.warm`."""
+        card = self.status.models.get(role)
+        if card and self._settings.warm_coder is not False:
+            self._warming.begin([card], displace=bool(self._settings.warm_coder))
+
+    def _found(self, status: BackendStatus) -> None:
+        """A server has come with models: say what cannot be, and load what is to be loaded."""
+        if problem := self.memory_plan.problem():
+            log.warning("the models do not fit the memory together", problem=problem)
+        self._warming.begin(status.models[role] for role in self._settings.preload if role in status.models)
+
+    async def _load(self, card: ModelCard) -> None:
+        self._residency.begins(card.name)
+        self._live.expire()
+        try:
+            model = self._chat_model(card)
+            asked = {"model": card.name, "options": card.options, "keep_alive": model.keep_alive}
+            if await model.transport.load(asked):
+                log.info("model loaded ahead of time", model=card.name, role=card.role)
+        finally:
+            self._live.expire()
+
+    def _load_s_of(self, load_s: Callable[[Role], float]) -> Callable[[str], float]:
+        """By model in place of role."""
+        roles = {settings.model: role for role, settings in self._models.roles.items()}
+        return lambda model: load_s(roles[model]) if model in roles else 0.0
+
+    def _chat_model(self, card: ModelCard) -> RouterChatOllama:
         http = self._keeper.http
         if http is None:
             raise unreachable(self._settings.base_url)
@@ -119,8 +177,15 @@ class ModelService:
         model = RouterChatOllama(
             model=card.name,
             base_url=str(http.base_url),
-            keep_alive=self._roles[card.role].keep_alive,
+            keep_alive=self._models.roles[card.role].keep_alive,
             transport=ChatTransport(http, limits, partial(self._is_ready, card.name)),
         )
         self._chat_models[card.role] = (card, http, model)
         return model
+
+
+def _footprints(models: ModelsFile) -> dict[str, Footprint]:
+    return {
+        settings.model: Footprint(settings.memory_gb, keep_alive_seconds(settings.keep_alive))
+        for settings in models.roles.values()
+    }

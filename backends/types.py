@@ -17,7 +17,10 @@ BackendKind = Literal["starting", "ollama", "embedded", "none"]
 
 @dataclass(frozen=True, slots=True)
 class ModelCard:
-    """One role's model as it really is on this machine."""
+    """One role's model as it really is on this machine.
+
+    `weights_bytes` and `cached_values_per_token` tell how much memory it takes; None where the server does not tell.
+    """
 
     role: Role
     name: str
@@ -28,6 +31,8 @@ class ModelCard:
     vision: bool
     thinking: bool
     think: bool | None
+    weights_bytes: int | None = None
+    cached_values_per_token: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,4 +110,8 @@ class Models(Protocol):
         Raises:
             ModelBusy: too many calls wait for this model already.
         """
+        ...
+
+    def warm(self, role: Role) -> None:
+        """Load a role's model in the background, where the settings and the memory allow; returns at once."""
         ...

@@ -15,6 +15,7 @@ Role = Literal["memory_fast", "implementation", "memory_analysis"]
 Mode = Literal["plan", "act", "yolo", "none"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 StoreName = Literal["faiss", "chroma", "qdrant"]
+CacheType = Literal["f16", "q8_0", "q4_0"]
 
 ROLES: tuple[Role, ...] = ("memory_fast", "implementation", "memory_analysis")
 
@@ -98,13 +99,14 @@ class RoutingSettings(_Frozen):
 
 
 class MachineSettings(_Frozen):
-    """What the machine has, in GB, and what is kept free beside the models."""
+    """What the machine has, in GB, what is kept free beside the models, and how Ollama keeps their caches."""
 
     ram_gb: Gigabytes = 128
     vram_gb: Gigabytes = 16
     system_gb: Gigabytes = 15
     vector_stores_gb: Gigabytes = 10
     spare_gb: Gigabytes = 3
+    kv_cache_type: CacheType = "f16"
 
 
 class ModelsFile(_Frozen):
@@ -165,7 +167,11 @@ class BackendSettings(_Frozen):
     first_token_timeout_s: Seconds = 7200
     idle_timeout_s: Seconds = 120
     calls_per_model: int = Field(default=1, ge=1, le=64)
+    models_at_once: int = Field(default=3, ge=1, le=64)
     max_waiting_calls: int = Field(default=32, ge=0, le=10_000)
+    switch_wait_s: Seconds = 120
+    preload: tuple[Role, ...] = ROLES
+    warm_coder: bool | None = None
 
     @field_validator("base_url")
     @classmethod

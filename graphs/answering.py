@@ -17,6 +17,8 @@ from config.errors import ContextTooLong
 from graphs.deps import Deps
 from graphs.state import AnswerUpdate, RouterState
 
+LAST_TAGS = ("<plan_mode_respond>", "<attempt_completion>")
+
 
 async def answer_with_model(state: RouterState, runtime: Runtime[Deps]) -> AnswerUpdate:
     """Stream the decided model's answer as custom events, then return it whole.
@@ -36,7 +38,21 @@ async def answer_with_model(state: RouterState, runtime: Runtime[Deps]) -> Answe
         # Later requests must find this message as the model will have read it.
         await runtime.context.sessions.keep_block(state["chain"][index], "")
         events = await _stream(_without_block(state, index), runtime)
+    if _ends_a_plan(state, events):
+        runtime.context.models.warm("implementation")
     return {"answer": _message(events, state["card"].name)}
+
+
+def _ends_a_plan(state: RouterState, events: list[AnswerEvent]) -> bool:
+    """Whether a person now reads a plan or an analysis, after which code is likely to be asked for."""
+    turn = state["turn"]
+    if turn.mode != "plan" and state["decision"].role != "memory_analysis":
+        return False
+    if any(isinstance(event, ToolCallMade) for event in events):
+        return False
+    # Clients that get no tools and yet have modes write their calls as tags, and end with one of these.
+    text = "".join(event.text for event in events if isinstance(event, TextDelta))
+    return turn.offers_tools or turn.mode == "none" or any(tag in text for tag in LAST_TAGS)
 
 
 async def _stream(state: RouterState, runtime: Runtime[Deps]) -> list[AnswerEvent]:

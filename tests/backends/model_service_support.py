@@ -9,10 +9,11 @@ from typing import Any
 from backends.embedded.launcher import EmbeddedBackend
 from backends.service import ModelService
 from config.load import load_settings
-from config.schema import BackendSettings, Role, RoleSettings
+from config.schema import BackendSettings, ModelsFile, Role
 from tests.support.scripted_ollama import ScriptedOllama
 
-ROLE_SETTINGS = load_settings(environment={}).models.roles
+MODELS = load_settings(environment={}).models
+ROLE_SETTINGS = MODELS.roles
 LIMIT_S = 10.0
 NOWHERE = "http://127.0.0.1:1"
 
@@ -67,11 +68,12 @@ def no_embedded() -> EmbeddedBackend:
 def service_for(
     base_url: str,
     embedded: Callable[[], EmbeddedBackend] = no_embedded,
-    roles: dict[Role, RoleSettings] | None = None,
+    models: ModelsFile = MODELS,
     **changes: Any,
 ) -> ModelService:
-    settings = BackendSettings(base_url=base_url, **{"probe_timeout_s": 1, **changes})
-    return ModelService(settings, roles or dict(ROLE_SETTINGS), embedded=embedded, refresh_every_s=0.02)
+    """Nothing is preloaded unless it is asked for; loading takes no time worth keeping a model for."""
+    settings = BackendSettings(base_url=base_url, **{"probe_timeout_s": 1, "preload": (), **changes})
+    return ModelService(settings, models, load_s=lambda _: 0.01, embedded=embedded, refresh_every_s=0.02)
 
 
 async def until(reached: Callable[[], bool]) -> None:

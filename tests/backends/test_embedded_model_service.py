@@ -10,8 +10,8 @@ from config.errors import BackendUnavailable
 from config.schema import ROLES, BackendSettings
 from tests.backends.model_service_support import (
     LIMIT_S,
+    MODELS,
     NOWHERE,
-    ROLE_SETTINGS,
     PretendEmbedded,
     service_for,
     text_of,
@@ -116,7 +116,7 @@ class TestEmbedded:
 
     @pytest.mark.embedded
     async def test_the_real_one(self) -> None:
-        service = ModelService(BackendSettings(base_url=NOWHERE), ROLE_SETTINGS)
+        service = ModelService(BackendSettings(base_url=NOWHERE), MODELS)
         async with service:
             card = (await service.cards())["memory_fast"]
             assert card.window_tokens == 8192

@@ -160,8 +160,8 @@ class TestLoading:
 
     async def test_it_is_loaded_as_the_call_will_want_it(self, ollama: ScriptedOllama) -> None:
         last = (await self.chunks(ollama))[-1]
-        loading = {"model": MODEL, "options": {"num_ctx": 4096}, "keep_alive": "5m", "messages": [], "stream": False}
-        assert ollama.preloads == [loading]
+        loading = {"model": MODEL, "options": {"num_ctx": 4096}, "keep_alive": "5m", "stream": False}
+        assert ollama.preloads == [loading | {"truncate": False, "shift": False}]
         assert ollama.residency.loads == [(MODEL, 4096)]
         assert last["load_duration"] > RESIDENT_NS
 
@@ -178,7 +178,6 @@ class TestLoading:
         [
             (Reply.http(500, "out of memory"), UpstreamBroken),
             (Reply.busy(), ModelBusy),
-            (Reply.not_found(MODEL), ModelMissing),
             (Reply.reset(), UpstreamBroken),
         ],
     )
@@ -188,8 +187,11 @@ class TestLoading:
             await self.chunks(ollama)
         assert ollama.chats == []
 
-    async def test_a_server_that_loads_no_model_by_itself_is_asked_all_the_same(self, ollama: ScriptedOllama) -> None:
-        ollama.script_load(Reply.http(400, "messages must not be empty"))
+    @pytest.mark.parametrize("reply", [Reply.http(400, "a prompt is needed"), Reply.body("404 page", status=404)])
+    async def test_a_server_that_loads_no_model_by_itself_is_asked_all_the_same(
+        self, ollama: ScriptedOllama, reply: Reply
+    ) -> None:
+        ollama.script_load(reply)
         assert (await self.chunks(ollama))[0]["message"]["content"] == "ok"
 
 

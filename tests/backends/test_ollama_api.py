@@ -29,7 +29,11 @@ async def test_version_names_and_facts(ollama: ScriptedOllama) -> None:
     async with api_of(ollama.base_url) as api:
         assert api.base_url == ollama.base_url
         assert await api.version(1) == "0.13.0"
-        assert await api.model_names() == ("qwen3:30b-a3b", "qwen2.5-coder:32b", "llama4:16x17b")
+        assert await api.pulled() == {
+            "qwen3:30b-a3b": 18_600_000_000,
+            "qwen2.5-coder:32b": 19_900_000_000,
+            "llama4:16x17b": 67_400_000_000,
+        }
         facts = await api.facts(MODEL)
     assert (facts.capabilities, facts.window_tokens) == (("completion", "tools", "thinking"), 40_960)
 
@@ -82,7 +86,7 @@ async def test_what_is_loaded_and_where() -> None:
 @pytest.mark.parametrize("models", [None, {}, "x", [], ["x", 1, None]])
 async def test_no_models_where_the_list_makes_no_sense(models: object) -> None:
     async with raw_server(answer({"models": models})) as url, api_of(url) as api:
-        assert await api.model_names() == ()
+        assert await api.pulled() == {}
         assert await api.loaded(1) == ()
 
 
@@ -122,7 +126,7 @@ async def test_nothing_there_is_unreachable(ollama: ScriptedOllama) -> None:
     await ollama.stop_listening()
     async with api_of(ollama.base_url) as api:
         with pytest.raises(BackendUnavailable, match="No Ollama answers at"):
-            await api.model_names()
+            await api.pulled()
 
 
 @pytest.mark.parametrize(

@@ -92,8 +92,7 @@ async def test_ollama_is_gone_and_comes_back(running: Running, stream: bool) -> 
 async def test_health_tells_that_ollama_has_gone(ollama: ScriptedOllama) -> None:
     """It said for ever what it had seen at the start."""
     settings = BackendSettings(kind="ollama", base_url=ollama.base_url, probe_timeout_s=1)
-    roles = load_settings(environment={}).models.roles
-    async with ModelService(settings, roles, refresh_every_s=0.02) as models:
+    async with ModelService(settings, load_settings(environment={}).models, refresh_every_s=0.02) as models:
         assert (await models.settled()).ready
         await ollama.stop_listening()
         await eventually(lambda: not models.status.ready, "the loss to be seen")

@@ -74,6 +74,10 @@ class FakeModels:
     occupied: Occupancy = field(default_factory=lambda: occupied(*NAMES.values()))
     leased: list[str] = field(default_factory=list)
     freed: list[str] = field(default_factory=list)
+    warmed: list[Role] = field(default_factory=list)
+
+    def warm(self, role: Role) -> None:
+        self.warmed.append(role)
 
     async def cards(self) -> Mapping[Role, ModelCard]:
         if self.error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -106,10 +107,15 @@ REFERENCE_MODELS = (
 
 @dataclass
 class Residency:
-    """Which models are loaded and with which window; `loads` tells every load and needless reload."""
+    """Which models are loaded and with which window; `loads` tells every load and needless reload.
+
+    With `room` for so many models, loading one more unloads the one with the shortest `keep_alive`.
+    """
 
     loads: list[tuple[str, int]] = field(default_factory=list)
+    room: int | None = None
     _entries: dict[str, JsonObject] = field(default_factory=dict)
+    _keep_alive_s: dict[str, float] = field(default_factory=dict)
 
     def load(self, model: Model, *, num_ctx: int = DEFAULT_NUM_CTX, keep_alive: Any = "5m") -> int:
         """Load, or keep, the model; returns the `load_duration` in nanoseconds."""
@@ -118,16 +124,24 @@ class Residency:
         fresh = held is None or held["context_length"] != num_ctx
         if fresh:
             self.loads.append((name, num_ctx))
+            self._make_room(name)
         entry = model.tag()
         del entry["modified_at"]
         entry["expires_at"] = _expires_at(keep_alive)
         entry["size_vram"] = model.size_bytes if model.vram_bytes is None else model.vram_bytes
         entry["context_length"] = num_ctx
         self._entries[name] = entry
+        seconds = keep_alive_seconds(keep_alive)
+        self._keep_alive_s[name] = seconds if seconds >= 0 else math.inf
         return LOAD_NS if fresh else RESIDENT_NS
 
     def unload(self, model: Model) -> None:
         self._entries.pop(model.full_name, None)
+
+    def _make_room(self, name: str) -> None:
+        while self.room is not None and len(self._entries.keys() - {name}) >= self.room:
+            others = self._entries.keys() - {name}
+            del self._entries[min(others, key=lambda other: (self._keep_alive_s[other], other))]
 
     def ps(self) -> JsonObject:
         return {"models": list(self._entries.values())}
@@ -150,5 +164,4 @@ def _expires_at(keep_alive: Any) -> str:
     seconds = keep_alive_seconds(keep_alive)
     if seconds < 0:
         return _FOREVER
-    start = datetime(2026, 1, 1, tzinfo=UTC)
-    return (start + timedelta(seconds=seconds)).isoformat().replace("+00:00", "Z")
+    return (datetime.now(UTC) + timedelta(seconds=seconds)).isoformat().replace("+00:00", "Z")

@@ -12,7 +12,7 @@ VERSION = "0.13.0"
 
 
 def manage(request: Request, models: Mapping[str, Model], residency: Residency) -> Whole:
-    """Answer every path but `/api/chat`."""
+    """Answer the paths that are about models."""
     match request.method, request.path:
         case "GET" | "HEAD", "/":
             return Whole(200, b"Ollama is running", "text/plain; charset=utf-8")
@@ -29,16 +29,18 @@ def manage(request: Request, models: Mapping[str, Model], residency: Residency) 
     return Whole(404, b"404 page not found", "text/plain")
 
 
-def preload(model: Model, chat: JsonObject, residency: Residency) -> Whole:
-    """A chat without messages: load the model, or unload it with `keep_alive: 0`."""
+def preload(model: Model | None, chat: JsonObject, residency: Residency) -> Whole:
+    """A chat without messages, or `/api/generate` without a prompt: load the model, or unload it (`keep_alive: 0`)."""
+    if model is None:
+        return _error(404, f"model '{chat.get('model', '')}' not found")
     unload = keep_alive_seconds(chat.get("keep_alive", "5m")) == 0
     if unload:
         residency.unload(model)
     else:
         load(model, chat, residency)
     done = {"done": True, "done_reason": "unload" if unload else "load"}
-    message = {"role": "assistant", "content": ""}
-    return Whole.of({"model": chat["model"], "created_at": CREATED_AT, "message": message, **done})
+    empty = {"message": {"role": "assistant", "content": ""}} if "messages" in chat else {"response": ""}
+    return Whole.of({"model": chat["model"], "created_at": CREATED_AT, **empty, **done})
 
 
 def load(model: Model, chat: JsonObject, residency: Residency) -> int:

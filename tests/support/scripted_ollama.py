@@ -179,6 +179,8 @@ class ScriptedOllama(Journal):
         """Answer one request; False when the connection must not be used again."""
         if (request.method, request.path) == ("POST", "/api/chat"):
             return await self._chat(connection, request.body)
+        if (request.method, request.path) == ("POST", "/api/generate"):
+            return await self._preload(connection, request.body)
         if (request.method, request.path) == ("POST", "/api/embed"):
             self.embeds.append(request.body)
             reply = self._embed_replies.popleft() if self._embed_replies else Reply()
@@ -190,9 +192,7 @@ class ScriptedOllama(Journal):
         name = chat.get("model", "")
         model = self.models.get(with_tag(name))
         if model is not None and not chat.get("messages"):
-            self.preloads.append(chat)
-            self.notify()
-            return bool(await _unless_gone(connection, self._load(connection, chat, model)))
+            return await self._preload(connection, chat)
         index = len(self.chats)
         self.chats.append(chat)
         self.notify()
@@ -202,13 +202,20 @@ class ScriptedOllama(Journal):
         self.notify()
         return bool(reusable)
 
-    async def _load(self, connection: Connection, chat: JsonObject, model: Model) -> bool:
+    async def _preload(self, connection: Connection, body: JsonObject) -> bool:
+        """`/api/generate` without a prompt, or a chat without messages: loads a model."""
+        self.preloads.append(body)
+        self.notify()
+        return bool(await _unless_gone(connection, self._load(connection, body)))
+
+    async def _load(self, connection: Connection, body: JsonObject) -> bool:
+        model = self.models.get(with_tag(body.get("model", "")))
         reply = self._load_replies.popleft() if self._load_replies else Reply()
         await self._gates.hold(reply, BEFORE_HEADERS)
         if reply.reset_at_once:
             connection.reset()
             return False
-        await connection.send_whole(reply.instead or preload(model, chat, self.residency))
+        await connection.send_whole(reply.instead or preload(model, body, self.residency))
         return True
 
     async def _answer(self, connection: Connection, chat: JsonObject, model: Model | None) -> bool:

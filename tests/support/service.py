@@ -68,11 +68,12 @@ def ask(text: str = "hello", **more: Any) -> dict[str, Any]:
 def settings_for(ollama_url: str, folder: Path, api_key: str | None = None, /, **sections: Section) -> Settings:
     """The default settings over that Ollama, memory off; `sections` lie over them, e.g. `server={"heartbeat_s": 1}`.
 
+    No model is preloaded, so that a test sees its own calls only: `backend={"preload": ["memory_fast"]}`.
     No arbiter, which would take replies that are scripted for answers: `models={"routing": {"arbiter": True}}`.
     """
     environment = {"OLLAMA_BASE_URL": ollama_url, "VECTOR_STORE_PATH": str(folder / "vector_stores")}
     values = load_settings(environment=environment).model_dump()
-    values["backend"] |= {"kind": "ollama", "probe_timeout_s": 1, "connect_timeout_s": 1}
+    values["backend"] |= {"kind": "ollama", "probe_timeout_s": 1, "connect_timeout_s": 1, "preload": []}
     values["server"] |= {"shutdown_grace_s": 1}
     values["memory"] |= {"enabled": False}
     values["models"]["routing"] |= {"arbiter": False}
