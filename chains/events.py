@@ -5,17 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from chains.correction import Verdict
 from chains.decision import RouteDecision
 from chains.ledger import Ledger
+from chains.prefix import PrefixLeft
 
 FinishReason = Literal["stop", "length", "tool_calls"]
+Limit = Literal["answer_limit", "window"]
 
 
 @dataclass(frozen=True, slots=True)
 class Routed:
     """What was decided before the model is called.
 
-    `sources` are the memory passages that were added now (`file#heading`), `memory_note` what was not possible.
+    `sources` are the memory passages that were added now (`file#heading`), `memory_note` what was not possible; `left`
+    is where the prompt leaves the conversation's last one.
     """
 
     decision: RouteDecision
@@ -23,6 +27,7 @@ class Routed:
     conversation: str
     sources: tuple[str, ...] = ()
     memory_note: str | None = None
+    left: PrefixLeft | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +74,16 @@ class Timings:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """The end of a whole answer; counts and durations where the model told them."""
+    """The end of a whole answer; counts and durations where the model told them.
+
+    `ended_by` says which limit a `length` ran into; `reading` what the model's count says of how it read the prompt.
+    """
 
     reason: FinishReason
     usage: Usage | None
     timings: Timings | None
+    ended_by: Limit | None = None
+    reading: Verdict = "unknown"
 
 
 AnswerEvent = TextDelta | ReasoningDelta | ToolCallMade | Finished

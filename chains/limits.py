@@ -53,9 +53,12 @@ def nothing_left(
     broken: Mapping[str, str],
 ) -> RouterError:
     """The error where every role is ruled out."""
-    largest = max((candidate.window_tokens for candidate in candidates.values()), default=0)
-    if not parts.fits(largest):
-        return parts.too_long(largest)
+    able = [each for each in candidates.values() if _unable(turn, each) is None] or list(candidates.values())
+    largest = max(able, key=lambda candidate: candidate.window_tokens, default=None)
+    window = largest.window_tokens if largest else 0
+    counted = parts.as_counted_by(largest.name) if largest else parts
+    if not counted.fits(window):
+        return counted.too_long(window)
     reasons = "; ".join(f"{role}: {why}" for role, why in ruled_out.items())
     if any(_unfit(turn, parts, each) is None for each in candidates.values() if each.name in broken):
         return BackendUnavailable(
@@ -67,10 +70,17 @@ def nothing_left(
 
 
 def _unfit(turn: Turn, parts: PromptParts, candidate: Candidate) -> str | None:
+    if unable := _unable(turn, candidate):
+        return unable
+    counted = parts.as_counted_by(candidate.name)
+    if not counted.fits(candidate.window_tokens):
+        return f"{counted.total} tokens do not fit the window of {candidate.name} ({candidate.window_tokens})"
+    return None
+
+
+def _unable(turn: Turn, candidate: Candidate) -> str | None:
     if turn.has_images and not candidate.vision:
         return f"{candidate.name} cannot see images"
     if turn.offers_tools and not candidate.tools:
         return f"{candidate.name} cannot call tools"
-    if not parts.fits(candidate.window_tokens):
-        return f"{parts.total} tokens do not fit the window of {candidate.name} ({candidate.window_tokens})"
     return None

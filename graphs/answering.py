@@ -11,11 +11,12 @@ from langgraph.runtime import Runtime
 
 from chains.answer import AnswerRequest, stream_answer
 from chains.compose import with_blocks
-from chains.counting import count_text
 from chains.events import AnswerEvent, Finished, ReasoningDelta, Routed, TextDelta, ToolCallMade
 from config.errors import ContextTooLong
 from graphs.deps import Deps
+from graphs.kept_memory import places_of
 from graphs.state import AnswerUpdate, RouterState
+from graphs.tracing import Traced, trace_prompt
 
 LAST_TAGS = ("<plan_mode_respond>", "<attempt_completion>")
 
@@ -29,18 +30,26 @@ async def answer_with_model(state: RouterState, runtime: Runtime[Deps]) -> Answe
     Raises:
         BackendError, ContextTooLong: as the model's call does.
     """
+    deps = runtime.context
     try:
-        events = await _stream(state, runtime)
+        events, traced = await _stream(state, runtime)
     except ContextTooLong:
         index = state["new_block_index"]
         if index is None:
             raise
         # Later requests must find this message as the model will have read it.
-        await runtime.context.sessions.keep_block(state["chain"][index], "")
-        events = await _stream(_without_block(state, index), runtime)
+        await deps.sessions.keep_block("", places_of(index, state["chain"], state["measured"], state["conversation"]))
+        state = _without_block(state, index)
+        events, traced = await _stream(state, runtime)
     if _ends_a_plan(state, events):
-        runtime.context.models.warm("implementation")
-    return {"answer": _message(events, state["card"].name)}
+        deps.models.warm("implementation")
+    return {
+        "answer": _message(events, state["card"].name),
+        "blocks": state["blocks"],
+        "sources": state["sources"],
+        "ledger": state["ledger"],
+        "trace": traced.trace,
+    }
 
 
 def _ends_a_plan(state: RouterState, events: list[AnswerEvent]) -> bool:
@@ -55,41 +64,62 @@ def _ends_a_plan(state: RouterState, events: list[AnswerEvent]) -> bool:
     return turn.offers_tools or turn.mode == "none" or any(tag in text for tag in LAST_TAGS)
 
 
-async def _stream(state: RouterState, runtime: Runtime[Deps]) -> list[AnswerEvent]:
-    card, ledger, turn = state["card"], state["ledger"], state["turn"]
+async def _stream(state: RouterState, runtime: Runtime[Deps]) -> tuple[list[AnswerEvent], Traced]:
+    card, ledger, turn, deps = state["card"], state["ledger"], state["turn"], runtime.context
+    traced = await trace_prompt(state, deps)
     tell = runtime.stream_writer
-    tell(Routed(state["decision"], ledger, state["conversation"], tuple(state["sources"]), state["memory_note"]))
+    tell(
+        Routed(
+            state["decision"],
+            ledger,
+            state["conversation"],
+            tuple(state["sources"]),
+            state["memory_note"],
+            traced.left,
+        )
+    )
+    wanted = turn.sampling.answer_limit_tokens
     request = AnswerRequest(
         messages=with_blocks(turn.messages, state["blocks"]),
         turn=turn,
         options=card.options,
-        answer_limit_tokens=ledger.answer_limit(turn.sampling.answer_limit_tokens),
+        answer_limit_tokens=ledger.answer_limit(wanted),
         thinks=card.thinking,
         think=card.think,
-        new_id=runtime.context.new_id,
-        prefill_s=runtime.context.speeds.prefill_s(state["decision"].role, card.name, ledger.prompt),
+        new_id=deps.new_id,
+        limited_by_window=ledger.answer_limit(wanted) < (wanted or card.answer_limit_tokens),
+        prefill_s=deps.speeds.prefill_s(state["decision"].role, card.name, ledger.prompt),
     )
     gathered: list[AnswerEvent] = []
     async with (
-        runtime.context.models.lease(card) as model,
+        deps.models.lease(card) as model,
         aclosing(stream_answer(model, request)) as events,
     ):
         async for event in events:
-            tell(event)
-            gathered.append(event)
-            if isinstance(event, Finished):
-                runtime.context.speeds.learn(state["decision"].role, card.name, event)
-    return gathered
+            told = _learned(event, state, traced, deps) if isinstance(event, Finished) else event
+            tell(told)
+            gathered.append(told)
+    return gathered, traced
+
+
+def _learned(finished: Finished, state: RouterState, traced: Traced, deps: Deps) -> Finished:
+    """The end with what it tells of how the prompt was read. How images are counted differs too much to tell."""
+    name = state["card"].name
+    deps.speeds.learn(state["decision"].role, name, finished)
+    if state["turn"].has_images:
+        return finished
+    return replace(finished, reading=deps.speeds.learn_counting(name, traced.sent, finished.usage))
 
 
 def _without_block(state: RouterState, index: int) -> RouterState:
     kept = {message: block for message, block in state["blocks"].items() if message != index}
-    memory = sum(count_text(block) for block in kept.values())
+    ledger = state["ledger"]
     note = "The model counted more tokens than expected: asked again without the memory."
+    left_out = (*ledger.left_out, *(f"{source}: the model counted more tokens" for source in state["sources"]))
     return {
         **state,
         "blocks": kept,
-        "ledger": replace(state["ledger"], memory=memory, left_out=(*state["ledger"].left_out, *state["sources"])),
+        "ledger": replace(ledger, memory=ledger.memory - state["new_block_tokens"], left_out=left_out),
         "sources": [],
         "memory_note": note,
     }

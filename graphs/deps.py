@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 from backends.types import Models
+from chains.counting import TokenCounts
 from chains.decide import Router
 from config.schema import MemorySettings, Role
 from graphs.sessions import Sessions
@@ -54,7 +55,7 @@ class Deps:
     """Everything a node may reach beside the state.
 
     `embedder` is the one that the classifier was trained with, None where memory uses another; `arbiter` is None where
-    it is switched off.
+    it is switched off. `counts` has the tokens of what was counted before.
     """
 
     models: Models
@@ -66,3 +67,4 @@ class Deps:
     new_id: Callable[[], str]
     embedder: QueryEmbedder | None = None
     arbiter: Arbiter | None = None
+    counts: TokenCounts = field(default_factory=TokenCounts)

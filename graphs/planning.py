@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from backends.types import ModelCard, Occupancy
 from chains.arbiter import Question, arbiter_chain, ask_arbiter, with_verdict
 from chains.conversation import fingerprints, session_key
-from chains.decide import Circumstances, Weighed, weighed_words
-from chains.decision import Wish
-from chains.ledger import PromptParts, count_parts, open_ledger
+from chains.decide import Circumstances, Router, Weighed, weighed_words
+from chains.decision import RouteDecision, Wish
+from chains.ledger import Measured, PromptParts, measure, open_ledger
 from chains.lock import Held
 from chains.seconds import Expected
 from chains.turn import Turn
-from config.errors import MemoryUnavailable, RouterError
+from config.errors import ContextTooLong, MemoryUnavailable, RouterError
 from config.schema import MemorySettings, Role
 from graphs.deps import Deps
+from graphs.kept_memory import block_tokens, find_kept
 from graphs.sessions import Known
 from graphs.state import RouteUpdate
 
@@ -39,10 +41,15 @@ async def plan(turn: Turn, deps: Deps, *, dry: bool = False) -> RouteUpdate:
     cards = await deps.models.cards()
     largest = max(card.window_tokens for card in cards.values())
     place = place_of(turn.workspace, deps.memory_settings)
-    (parts, chain), occupancy = await asyncio.gather(
-        asyncio.to_thread(_measure, turn, largest, place), deps.models.occupancy()
+    (measured, chain), occupancy = await asyncio.gather(
+        asyncio.to_thread(_measure, turn, largest, place, deps), deps.models.occupancy()
     )
     known = await _known(turn, chain, place, deps, touch=not dry)
+    conversation = turn.session or known.conversation
+    kept = await find_kept(turn, chain, measured, known, conversation=conversation, deps=deps, touch=not dry)
+    tokens = await asyncio.to_thread(block_tokens, kept.blocks, deps.counts)
+    corrections = deps.speeds.counting.of(card.name for card in cards.values())
+    parts = replace(measured.parts, memory=sum(tokens.values()), corrections=corrections)
     vector = None
     wish = deps.router.wish(turn, cards, known.held)
     if wish is None:
@@ -57,17 +64,41 @@ async def plan(turn: Turn, deps: Deps, *, dry: bool = False) -> RouteUpdate:
     # decided anew, and differently.
     remembered = deps.sessions.store is not None and not (turn.from_machine and known.held is None)
     expected = _expected(cards, parts, known.held, occupancy, deps)
-    decision = deps.router.decide(turn, parts, cards, Circumstances(known.held, expected, remembered), wish)
+    decision = _decided(
+        deps.router, turn, parts, cards=cards, circumstances=Circumstances(known.held, expected, remembered), wish=wish
+    )
     card = cards[decision.role]
     return {
         "turn": turn,
         "decision": decision,
         "card": card,
-        "ledger": open_ledger(parts, turn, window=card.window_tokens, answer_limit=card.answer_limit_tokens),
+        "ledger": open_ledger(
+            parts.as_counted_by(card.name), turn, window=card.window_tokens, answer_limit=card.answer_limit_tokens
+        ),
         "chain": chain,
-        "conversation": turn.session or known.conversation or deps.new_id(),
+        "measured": measured,
+        "kept": kept,
+        "conversation": conversation or deps.new_id(),
         "query_vector": vector,
     }
+
+
+def _decided(
+    router: Router,
+    turn: Turn,
+    parts: PromptParts,
+    *,
+    cards: Mapping[Role, ModelCard],
+    circumstances: Circumstances,
+    wish: Wish,
+) -> RouteDecision:
+    """A model that has room for the memory in earlier messages too; only where there is none is it left out."""
+    try:
+        return router.decide(turn, parts, cards, circumstances, wish)
+    except ContextTooLong:
+        if not parts.memory:
+            raise
+    return router.decide(turn, replace(parts, memory=0), cards, circumstances, wish)
 
 
 def place_of(workspace: Path | None, settings: MemorySettings) -> str:
@@ -75,17 +106,17 @@ def place_of(workspace: Path | None, settings: MemorySettings) -> str:
     return "\0".join(str(path) for path in (workspace or settings.default_workspace, *settings.workspace_roots))
 
 
-def _measure(turn: Turn, largest_window: int, place: str) -> tuple[PromptParts, list[str]]:
-    return count_parts(turn, largest_window=largest_window), fingerprints(turn.messages, place=place)
+def _measure(turn: Turn, largest_window: int, place: str, deps: Deps) -> tuple[Measured, list[str]]:
+    return measure(turn, deps.counts, largest_window=largest_window), fingerprints(turn.messages, place=place)
 
 
 async def _known(turn: Turn, chain: list[str], place: str, deps: Deps, *, touch: bool) -> Known:
     """The conversation so far. A person's newest message is no part of it: two tasks may begin with the same words."""
-    so_far = chain if turn.from_machine else chain[:-1]
+    so_far, newest = (chain, None) if turn.from_machine else (chain[:-1], chain[-1])
     if turn.session:
         key = session_key(turn.session, place=place)
-        return await deps.sessions.find(so_far, session=turn.session, session_key=key, touch=touch)
-    return await deps.sessions.find(so_far, touch=touch)
+        return await deps.sessions.find(so_far, newest=newest, session=turn.session, session_key=key, touch=touch)
+    return await deps.sessions.find(so_far, newest=newest, touch=touch)
 
 
 async def _embedded(words: str, deps: Deps) -> list[float] | None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import structlog
 from langgraph.store.base import BaseStore, GetOp, PutOp, SearchOp
 
+from chains.conversation import digest_of
 from chains.lock import Held
 from config.schema import ROLES
 
@@ -21,16 +23,25 @@ BLOCKS = ("blocks",)
 MAX_PREFIXES = 200
 MAX_RECORDS = 20_000
 TRIM_EVERY = 50
+# A client that got no answer asks again within this: six times in a minute, or when a person presses retry.
+RETRY_WITHIN_S = 600
 
 log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What is known of the conversation a request goes on with; nothing for a new one."""
+    """What is known of the conversation a request goes on with; nothing for a new one.
+
+    Of its first `messages` messages it is known which memory block stands in which (`blocks`: index → key).
+    `answered` tells that the newest message was answered before, by whomever it was asked.
+    """
 
     conversation: str | None = None
     held: Held | None = None
+    messages: int = 0
+    blocks: Mapping[int, str] = field(default_factory=dict)
+    answered: bool = False
 
 
 @dataclass(slots=True)
@@ -51,47 +62,85 @@ class Sessions:
     _writing: _Writing = field(default_factory=_Writing, init=False, repr=False, compare=False)
 
     async def find(
-        self, chain: Sequence[str], *, session: str | None = None, session_key: str = "", touch: bool = True
+        self,
+        chain: Sequence[str],
+        *,
+        newest: str | None = None,
+        session: str | None = None,
+        session_key: str = "",
+        touch: bool = True,
     ) -> Known:
         """The conversation whose longest known prefix these fingerprints share.
 
         A prefix that two conversations had in common tells neither; it tells the role where both had the same. With
         `session`, an id that the client sent, only that session's own records count, the last one under `session_key`
-        where no prefix is known. `touch` puts off the expiry of what is read.
+        where no prefix is known. `newest` is the fingerprint of a message that is not looked for. `touch` puts off the
+        expiry of what is read.
         """
         prefixes = list(reversed(chain))[:MAX_PREFIXES]
         keys = [*prefixes, session_key] if session else prefixes
-        found = await self._get(CONVERSATIONS, keys, touch=touch)
-        for key in keys:
+        found = await self._get(CONVERSATIONS, [*keys, *([newest] if newest else [])], touch=touch)
+        for distance, key in enumerate(keys):
             record = found.get(key)
             if record is None or (session and record.get("conversation") != session):
                 continue
-            return Known(str(record.get("conversation") or "") or None, _held(record))
-        return Known()
+            blocks = record.get("blocks") or {}
+            return Known(
+                str(record.get("conversation") or "") or None,
+                _held(record),
+                messages=len(chain) - distance if distance < len(prefixes) else 0,
+                blocks={int(index): str(block) for index, block in blocks.items()},
+                answered=newest in found,
+            )
+        return Known(answered=newest in found)
 
-    async def blocks_of(self, fingerprints: Sequence[str], *, touch: bool = True) -> dict[str, str]:
-        """The memory blocks that were put beside these messages, by fingerprint."""
-        found = await self._get(BLOCKS, fingerprints, touch=touch)
-        return {fingerprint: str(value["block"]) for fingerprint, value in found.items()}
+    async def last_request(self, key: str, *, touch: bool = True) -> Mapping[str, Any]:
+        """The record that `keep_conversation` was given last under this key; empty where there is none."""
+        return (await self._get(CONVERSATIONS, [key], touch=touch)).get(key, {})
 
-    async def keep_block(self, fingerprint: str, block: str) -> None:
-        """Remember what was put beside a message; "" where nothing was."""
-        await self._put(BLOCKS, {fingerprint: {"block": block}})
+    async def blocks_of(self, keys: Sequence[str], *, touch: bool = True) -> dict[str, str]:
+        """The memory blocks under these keys, of texts or of places."""
+        found = await self._get(BLOCKS, keys, touch=touch)
+        meant = {key: str(value["is"]) for key, value in found.items() if value.get("is")}
+        texts = await self._get(BLOCKS, list(dict.fromkeys(meant.values())), touch=touch)
+        known = {key: texts[block]["block"] for key, block in meant.items() if block in texts}
+        return known | {key: str(value.get("block", "")) for key, value in found.items() if key not in meant}
 
-    async def keep_conversation(self, fingerprints: Sequence[str], record: Mapping[str, Any]) -> None:
-        """Remember that these prefixes belong to `record["conversation"]`, with the route it took.
+    async def tried_block(self, place: str, *, touch: bool = True) -> str | None:
+        """What was put into this place by an attempt just now, "" for nothing; None without such an attempt."""
+        value = (await self._get(BLOCKS, [place], touch=touch)).get(place)
+        if value is None or not 0 <= time.time() - value.get("at", 0) <= RETRY_WITHIN_S:
+            return None
+        return (await self.blocks_of([place], touch=touch)).get(place)
 
-        One that belongs to another conversation already belongs to neither from then on.
+    async def keep_block(self, block: str, places: Sequence[str]) -> None:
+        """Remember what was put beside a message, "" for nothing, under each of the places it may be looked for in.
+
+        A text is kept once, under its own digest, and never changes: the next block of a place leaves it as it is.
+        """
+        text = {digest_of(block): {"block": block}} if block else {}
+        placed = {"is": digest_of(block) if block else "", "at": time.time()}
+        await self._put(BLOCKS, {**text, **dict.fromkeys(places, placed)})
+
+    async def keep_conversation(
+        self,
+        fingerprints: Sequence[str],
+        record: Mapping[str, Any],
+        *,
+        last: Mapping[str, Mapping[str, Any]] | None = None,
+    ) -> None:
+        """Remember that these prefixes belong to `record["conversation"]`, with the route it took and its blocks.
+
+        One that belongs to another conversation already belongs to neither from then on, and keeps the blocks it had:
+        the conversation that was there first finds its own. `last` are records of the conversation's last request, by
+        key, which each one replaces.
         """
         if self.store is None:
             return
         async with self._writing.lock:
             known = await self._get(CONVERSATIONS, fingerprints, touch=False)
-            await self._put(CONVERSATIONS, {key: _merged(known.get(key), record) for key in fingerprints})
-
-    async def keep_session(self, key: str, record: Mapping[str, Any]) -> None:
-        """Remember the last request of a session that the client named."""
-        await self._put(CONVERSATIONS, {key: dict(record)})
+            prefixes = {key: _merged(known.get(key), record) for key in fingerprints}
+            await self._put(CONVERSATIONS, {**prefixes, **{key: dict(value) for key, value in (last or {}).items()}})
 
     async def _get(
         self, namespace: tuple[str, ...], keys: Sequence[str], *, touch: bool = True
@@ -138,7 +187,8 @@ def _merged(known: Mapping[str, Any] | None, record: Mapping[str, Any]) -> dict[
     if known is None or known.get("conversation") == record["conversation"]:
         return dict(record)
     same_role = known.get("role") == record.get("role")
-    return {**record, "conversation": "", **({} if same_role else {"role": ""})}
+    first = {"blocks": known["blocks"]} if "blocks" in known else {}
+    return {**record, "conversation": "", **first, **({} if same_role else {"role": ""})}
 
 
 def _held(record: Mapping[str, Any]) -> Held | None:

@@ -1,4 +1,4 @@
-"""Keeps what was learned of the models' speed: in memory at once, in a file now and then."""
+"""Keeps what was learned of the models, their speed and how they count: in memory at once, in a file now and then."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from typing import Any
 
 import structlog
 
-from chains.events import Finished
+from chains.correction import Corrections, Sent, Verdict
+from chains.events import Finished, Usage
 from chains.seconds import Rates, Speed
 from config.schema import Role
 
@@ -35,6 +36,7 @@ class Speeds:
         self._saved_at = time.monotonic()
         self._changed = False
         self.rates = Rates(start)
+        self.counting = Corrections()
 
     async def load(self) -> None:
         """Read the file; without a sound one everything stays at its start."""
@@ -46,12 +48,14 @@ class Speeds:
             record: dict[str, Any] = {
                 role: speeds[role] for role in self._start if models.get(role) == self._models[role]
             }
+            counting = Corrections.from_record(kept.get("counting"))
         except FileNotFoundError:
             return
         except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
             log.warning("measured speeds cannot be read", error=type(error).__name__)
             return
         self.rates = Rates.from_record(self._start, record)
+        self.counting = counting
 
     def prefill_s(self, role: Role, model: str, prompt_tokens: int) -> float | None:
         """How long a model should take to read a prompt of which it holds nothing; None for another than the role's."""
@@ -73,12 +77,30 @@ class Speeds:
         )
         self._changed = True
 
+    def learn_counting(self, model: str, sent: Sent, usage: Usage | None) -> Verdict:
+        """Take in what a model's own count says of a prompt; see `chains.correction`."""
+        if usage is None:
+            return "unknown"
+        self._changed = True
+        verdict = self.counting.learn(model, sent, usage.prompt_tokens, usage.cached_tokens)
+        if verdict == "cut":
+            log.error(
+                "the model's server read only a part of the prompt",
+                model=model,
+                sent_tokens=sent.tokens,
+                counted_tokens=usage.prompt_tokens,
+                to_do="update Ollama, which then refuses such prompts, or lower window_tokens in models.yaml",
+            )
+        return verdict
+
     async def save(self, *, now: bool = False) -> None:
         """Write the file where there is something new, at most once a minute unless `now`."""
         if self._file is None or not self._changed or (not now and time.monotonic() - self._saved_at < SAVE_EVERY_S):
             return
         self._saved_at, self._changed = time.monotonic(), False
-        text = json.dumps({"models": self._models, "speeds": self.rates.as_record()}, indent=1)
+        text = json.dumps(
+            {"models": self._models, "speeds": self.rates.as_record(), "counting": self.counting.as_record()}, indent=1
+        )
         try:
             await asyncio.to_thread(_write, self._file, text)
         except OSError as error:

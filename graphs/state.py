@@ -7,9 +7,11 @@ from typing_extensions import TypedDict
 
 from backends.types import ModelCard
 from chains.decision import RouteDecision
-from chains.ledger import Ledger
+from chains.ledger import Ledger, Measured
+from chains.prefix import PromptTrace
 from chains.turn import Turn
 from config.schema import Mode
+from graphs.kept_memory import Kept
 
 
 class RouterInput(TypedDict, total=False):
@@ -33,12 +35,16 @@ class RouterState(RouterInput, total=False):
     card: ModelCard
     ledger: Ledger
     chain: list[str]
+    measured: Measured
+    kept: Kept
     conversation: str
     query_vector: list[float] | None
     blocks: dict[int, str]
     sources: list[str]
     memory_note: str | None
     new_block_index: int | None
+    new_block_tokens: int
+    trace: PromptTrace
     answer: AIMessage
 
 
@@ -53,13 +59,19 @@ class RouterOutput(TypedDict):
 
 
 class RouteUpdate(TypedDict):
-    """What `route` adds; `query_vector` embeds the person's words where they had to be."""
+    """What `route` adds.
+
+    `measured` is the request's size message by message, `kept` the memory that earlier requests added to them;
+    `query_vector` embeds the person's words where they had to be.
+    """
 
     turn: Turn
     decision: RouteDecision
     card: ModelCard
     ledger: Ledger
     chain: list[str]
+    measured: Measured
+    kept: Kept
     conversation: str
     query_vector: list[float] | None
 
@@ -68,17 +80,23 @@ class MemoryUpdate(TypedDict):
     """What `read_memory` adds.
 
     `blocks` by index of the message they stand in, `sources` as `file#heading` of the newest one, `memory_note` says
-    what was not possible, `new_block_index` is the message whose block was added now.
+    what was not possible, `new_block_index` is the message whose block was added now, of `new_block_tokens` in the
+    model's own count.
     """
 
     blocks: dict[int, str]
     sources: list[str]
     memory_note: str | None
     new_block_index: int | None
+    new_block_tokens: int
     ledger: Ledger
 
 
 class AnswerUpdate(TypedDict):
-    """What an answering node adds."""
+    """What an answering node adds; the rest says what was sent in the end, which may be without the newest memory."""
 
     answer: AIMessage
+    blocks: dict[int, str]
+    sources: list[str]
+    ledger: Ledger
+    trace: PromptTrace

@@ -35,7 +35,7 @@ def event_chunk(stamp: Stamp, event: RouterEvent) -> dict[str, Any] | None:
         case ToolCallMade():
             return _chunk(stamp, {"tool_calls": [{"index": event.index, **_tool_call(event)}]})
         case Finished():
-            return _chunk(stamp, {}, event.reason)
+            return _chunk(stamp, {}, _ending(event))
         case _:
             return None
 
@@ -47,7 +47,7 @@ def usage_chunk(stamp: Stamp, usage: Usage) -> dict[str, Any]:
 
 def error_chunk(stamp: Stamp, error: RouterError) -> dict[str, Any]:
     """Ends a broken answer so that nobody takes it for a whole one."""
-    return {**_chunk(stamp, {}, "error"), "error": error_object(error)}
+    return {**_chunk(stamp, {}, {"finish_reason": "error"}), "error": error_object(error)}
 
 
 def completion(stamp: Stamp, events: Iterable[RouterEvent], router: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -67,7 +67,7 @@ def completion(stamp: Stamp, events: Iterable[RouterEvent], router: Mapping[str,
         "object": "chat.completion",
         "created": stamp.created,
         "model": stamp.model,
-        "choices": [{"index": 0, "message": message, "logprobs": None, "finish_reason": finished.reason}],
+        "choices": [{"index": 0, "message": message, "logprobs": None, **_ending(finished)}],
     }
     if finished.usage:
         whole["usage"] = usage_object(finished.usage)
@@ -86,13 +86,19 @@ def usage_object(usage: Usage) -> dict[str, Any]:
     return counts
 
 
-def _chunk(stamp: Stamp, delta: dict[str, Any], finish_reason: str | None = None) -> dict[str, Any]:
+def _ending(finished: Finished) -> dict[str, Any]:
+    """The finish reason; beside `length`, which of the two limits it was."""
+    ending = {"finish_reason": finished.reason}
+    return ending | {"ended_by": finished.ended_by} if finished.ended_by else ending
+
+
+def _chunk(stamp: Stamp, delta: dict[str, Any], ending: Mapping[str, Any] | None = None) -> dict[str, Any]:
     return {
         "id": stamp.id,
         "object": "chat.completion.chunk",
         "created": stamp.created,
         "model": stamp.model,
-        "choices": [{"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}],
+        "choices": [{"index": 0, "delta": delta, "logprobs": None, **(ending or {"finish_reason": None})}],
     }
 
 

@@ -41,7 +41,11 @@ async def describe(service: RouterService) -> dict[str, Any]:
     status = service.models.status
     embedder = service.embedder.status()
     degraded = (
-        not status.ready or bool(status.missing) or embedder.state == "failed" or service.sessions_note is not None
+        not status.ready
+        or bool(status.missing)
+        or embedder.state == "failed"
+        or service.sessions_note is not None
+        or bool(service.deps.speeds.counting.cuts)
     )
     return {
         "status": "starting" if status.kind == "starting" else "degraded" if degraded else "ok",
@@ -56,6 +60,7 @@ async def describe(service: RouterService) -> dict[str, Any]:
             "waiting_calls": dict(service.models.waiting_calls),
         },
         "models": {role: _model(service, role) for role in ROLES},
+        "counting": service.deps.speeds.counting.report(),
         "embedder": asdict(embedder),
         "memory": await _memory(service),
         "sessions": {"kept": service.deps.sessions.store is not None, "note": service.sessions_note},

@@ -10,6 +10,7 @@ import structlog
 
 from chains.decision import RouteDecision
 from chains.events import Finished, Routed, RouterEvent
+from chains.prefix import TOOLS
 
 log = structlog.get_logger("request")
 
@@ -82,6 +83,18 @@ class RequestJournal:
             "context": ledger.header(),
             "passages": len(self.routed.sources),
             "memory_note": self.routed.memory_note,
+            **self._prefix(),
+        }
+
+    def _prefix(self) -> dict[str, Any]:
+        """Where the prompt left the conversation's last one; nothing where it goes on from it, or is the first."""
+        left = self.routed.left if self.routed else None
+        if left is None:
+            return {}
+        return {
+            "prefix_left_at_message": "tools" if left.message == TOOLS else left.message,
+            "prefix_left_at_tokens": left.tokens,
+            "prefix_left_by": left.by,
         }
 
     def _counts(self) -> dict[str, Any]:
@@ -89,6 +102,10 @@ class RequestJournal:
             return {}
         usage, timings = self.finished.usage, self.finished.timings
         facts: dict[str, Any] = {"finish": self.finished.reason}
+        if self.finished.ended_by:
+            facts["ended_by"] = self.finished.ended_by
+        if self.finished.reading == "cut":
+            facts["prompt_cut"] = True
         if usage:
             facts |= {"prompt_tokens": usage.prompt_tokens, "answer_tokens": usage.answer_tokens}
             if usage.cached_tokens is not None:

@@ -7,12 +7,11 @@ from typing import Any
 
 import orjson
 from fastapi import APIRouter, Request, Response
-from langchain_core.messages import HumanMessage
 from starlette.requests import ClientDisconnect
 
 from chains.ledger import Ledger
 from config.errors import RouterError
-from graphs.nodes.read_memory import that_fit
+from graphs.kept_memory import block_tokens, that_fit
 from graphs.planning import plan
 from graphs.state import RouteUpdate
 from wire.errors import NGINX_CLIENT_GONE, error_response
@@ -35,7 +34,7 @@ async def explain_route(request: Request) -> Response:
         body = await read_bounded_json(request, service.settings.server)
         parsed = parse_turn(parse_chat_request(body), request.headers)
         planned = await plan(parsed.turn, service.deps, dry=True)
-        ledger = await _with_kept_memory(planned, service)
+        ledger = await asyncio.to_thread(_with_kept_memory, planned, service)
     except RouterError as error:
         return error_response(error, request_id)
     except ClientDisconnect:
@@ -45,16 +44,12 @@ async def explain_route(request: Request) -> Response:
     return Response(orjson.dumps(answer), media_type="application/json", headers=headers)
 
 
-async def _with_kept_memory(planned: RouteUpdate, service: RouterService) -> Ledger:
+def _with_kept_memory(planned: RouteUpdate, service: RouterService) -> Ledger:
     """The ledger with the blocks of earlier turns; what this turn would get is not looked up, as that may index."""
-    if not service.settings.memory.enabled:
-        return planned["ledger"]
-    messages, chain = planned["turn"].messages, planned["chain"]
-    human = {index: chain[index] for index, each in enumerate(messages) if isinstance(each, HumanMessage)}
-    known = await service.deps.sessions.blocks_of(list(human.values()), touch=False)
-    kept = {index: known[key] for index, key in human.items() if known.get(key)}
-    _, ledger = await asyncio.to_thread(that_fit, kept, planned["ledger"])
-    return ledger
+    deps, name, blocks = service.deps, planned["card"].name, planned["kept"].blocks
+    correction = deps.speeds.counting.of([name])[name]
+    tokens = {index: correction.of(count) for index, count in block_tokens(blocks, deps.counts).items()}
+    return that_fit(blocks, tokens, planned["ledger"])[1]
 
 
 def _as_json(ledger: Ledger) -> dict[str, Any]:
@@ -66,6 +61,7 @@ def _as_json(ledger: Ledger) -> dict[str, Any]:
         "history": ledger.history,
         "memory": ledger.memory,
         "answer": ledger.answer,
+        "margin": ledger.margin,
         "room": ledger.room,
         "left_out": list(ledger.left_out),
     }

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
-from langchain_core.messages import HumanMessage
+from langchain_core.messages import BaseMessage
 from langgraph.runtime import Runtime
 
+from chains.already_sent import AlreadySent
 from chains.compose import memory_block
+from chains.correction import Correction
 from chains.counting import count_text
-from chains.ledger import MIN_ANSWER_TOKENS, Ledger
+from chains.ledger import Ledger
 from graphs.deps import Deps
+from graphs.kept_memory import block_tokens, places_of, that_fit
 from graphs.state import MemoryUpdate, RouterState
 from retrievers.asked import asks_for_bank
 from retrievers.types import Retrieval
@@ -30,67 +34,70 @@ class _Recalled:
 
 async def read_memory(state: RouterState, runtime: Runtime[Deps]) -> MemoryUpdate:
     """Put back the blocks of earlier turns as they were; for a person's new turn, recall and remember a new one."""
-    deps, chain = runtime.context, state["chain"]
-    messages = state["turn"].messages
-    human = {index: chain[index] for index, message in enumerate(messages) if isinstance(message, HumanMessage)}
-    known = await deps.sessions.blocks_of(list(human.values())) if deps.memory_settings.enabled else {}
-    new_index = _asks_now(state)
-    kept = {index: known[key] for index, key in human.items() if known.get(key) and index != new_index}
-    blocks, ledger = await asyncio.to_thread(that_fit, kept, state["ledger"])
+    deps, kept, name = runtime.context, state["kept"], state["card"].name
+    correction = deps.speeds.counting.of([name])[name]
+    tokens = await asyncio.to_thread(block_tokens, kept.blocks, deps.counts)
+    blocks, ledger = that_fit(
+        kept.blocks, {index: correction.of(each) for index, each in tokens.items()}, state["ledger"]
+    )
     recalled = _Recalled()
-    if new_index is not None:
-        recalled = await _recall(state, deps, ledger)
-        await deps.sessions.keep_block(chain[new_index], recalled.block)
-    ledger = ledger.with_memory(count_text(recalled.block), recalled.left_out)
-    if new_index is not None and recalled.block:
-        blocks[new_index] = recalled.block
+    if kept.asks is not None:
+        recalled = await _new_block(state, deps, ledger, blocks, correction)
+        places = places_of(kept.asks, state["chain"], state["measured"], state["conversation"])
+        await deps.sessions.keep_block(recalled.block, places)
+        if recalled.block:
+            blocks[kept.asks] = recalled.block
+    tokens = await asyncio.to_thread(block_tokens, blocks, deps.counts)
+    added = tokens[kept.asks] if kept.asks is not None and recalled.block else 0
     return {
         "blocks": blocks,
         "sources": list(recalled.sources),
         "memory_note": recalled.note,
-        "new_block_index": new_index if recalled.block else None,
-        "ledger": ledger,
+        "new_block_index": kept.asks if recalled.block else None,
+        "new_block_tokens": correction.of(added),
+        "ledger": ledger.with_memory(correction.of(added), recalled.left_out),
     }
 
 
-def _asks_now(state: RouterState) -> int | None:
-    """The message that a person has just typed and that may get memory; None in a tool loop."""
-    turn = state["turn"]
-    last = len(turn.messages) - 1
-    return last if turn.person_index == last and not turn.from_machine and turn.wants_memory else None
+async def _new_block(
+    state: RouterState, deps: Deps, ledger: Ledger, blocks: Mapping[int, str], correction: Correction
+) -> _Recalled:
+    """What an attempt just now put there, which the model has read; else what the bank says now."""
+    tried = state["kept"].tried
+    if tried is not None and correction.of(await asyncio.to_thread(count_text, tried)) <= ledger.room:
+        return _Recalled(tried, note="As in the attempt before." if tried else None)
+    return await _recall(state, deps, ledger, blocks, correction)
 
 
-def that_fit(kept: dict[int, str], ledger: Ledger) -> tuple[dict[int, str], Ledger]:
-    """The oldest blocks first, so that the prompt's front stays as the model knows it; the rest is told as left out."""
-    blocks: dict[int, str] = {}
-    for index, block in kept.items():
-        tokens = count_text(block)
-        if ledger.prompt + tokens + MIN_ANSWER_TOKENS > ledger.window:
-            ledger = ledger.with_memory(0, (f"memory of message {index}",))
-            continue
-        ledger = ledger.with_memory(tokens)
-        blocks[index] = block
-    return blocks, ledger
-
-
-async def _recall(state: RouterState, deps: Deps, ledger: Ledger) -> _Recalled:
+async def _recall(
+    state: RouterState, deps: Deps, ledger: Ledger, blocks: Mapping[int, str], correction: Correction
+) -> _Recalled:
     turn, settings = state["turn"], deps.memory_settings
     workspace = turn.workspace or settings.default_workspace
-    if not settings.enabled or workspace is None:
+    if workspace is None:
         return _Recalled()
     most = settings.whole_bank_tokens if asks_for_bank(turn.person_text) else settings.budget_tokens
-    budget = min(most, int(ledger.window * settings.window_share), ledger.room) - FENCE_TOKENS
+    room = int(min(ledger.window * settings.window_share, ledger.room) / correction.factor)
+    budget = min(most, room) - FENCE_TOKENS
     if budget < MIN_BUDGET_TOKENS:
         return _Recalled(note="The window has no room for memory.")
     vector = state.get("query_vector")
     retrieval = await deps.memory.recall(workspace, turn.person_text, budget, query_vector=vector)
-    return await asyncio.to_thread(_quoted, retrieval, budget + FENCE_TOKENS)
+    return await asyncio.to_thread(_quoted, retrieval, turn.messages, blocks.values(), budget + FENCE_TOKENS)
 
 
-def _quoted(retrieval: Retrieval, most_tokens: int) -> _Recalled:
-    sources = tuple(passage.source for passage in retrieval.passages)
-    kept = len(sources)
+def _quoted(
+    retrieval: Retrieval, messages: Sequence[BaseMessage], blocks: Iterable[str], most_tokens: int
+) -> _Recalled:
+    if not retrieval.passages:
+        return _Recalled(note=retrieval.note)
+    sent = AlreadySent(messages, blocks)
+    new = [replace(passage, text=text) for passage in retrieval.passages if (text := sent.new_in(passage))]
+    sources = [passage.source for passage in new]
+    known = tuple(f"{each.source}: already in the prompt" for each in retrieval.passages if not sent.new_in(each))
+    kept = len(new)
     # A quoted passage costs a few tokens more than a plain one, which adds up where there are many small ones.
-    while count_text(block := memory_block(retrieval.passages[:kept])) > most_tokens:
+    while count_text(block := memory_block(new[:kept])) > most_tokens:
         kept -= 1
-    return _Recalled(block, sources[:kept], retrieval.note, sources[kept:])
+    over = tuple(f"{source}: no room" for source in sources[kept:])
+    return _Recalled(block, tuple(sources[:kept]), retrieval.note, (*known, *over))

@@ -6,10 +6,10 @@ from typing import Any
 
 from langgraph.runtime import Runtime
 
-from chains.conversation import followed_by, session_key
+from chains.conversation import digest_of, followed_by
 from graphs.deps import Deps
-from graphs.planning import place_of
 from graphs.state import RouterState
+from graphs.tracing import last_key
 
 
 async def remember(state: RouterState, runtime: Runtime[Deps]) -> dict[str, Any]:
@@ -17,19 +17,21 @@ async def remember(state: RouterState, runtime: Runtime[Deps]) -> dict[str, Any]
 
     The prefix with the answer is known as well: two conversations that began with the same words part there.
     """
-    deps, decision, turn = runtime.context, state["decision"], state["turn"]
+    deps, decision = runtime.context, state["decision"]
     record = {
         "conversation": state["conversation"],
         "role": decision.role,
         "model": decision.model,
         "reason": decision.reason,
-        "mode": turn.mode,
+        "mode": state["turn"].mode,
         "prompt_tokens": state["ledger"].prompt,
     }
+    blocks = {str(index): digest_of(block) for index, block in state["blocks"].items()}
     last = state["chain"][-1]
-    await deps.sessions.keep_conversation([last, followed_by(last, state["answer"])], record)
-    if turn.session:
-        place = place_of(turn.workspace, deps.memory_settings)
-        await deps.sessions.keep_session(session_key(turn.session, place=place), record)
+    await deps.sessions.keep_conversation(
+        [last, followed_by(last, state["answer"])],
+        {**record, "blocks": blocks},
+        last={last_key(state, deps): {**record, "prompt": state["trace"].as_record()}},
+    )
     await deps.speeds.save()
     return {}

@@ -77,8 +77,8 @@ async def test_tool_calls_are_whole_numbered_and_verbatim() -> None:
 
 async def test_an_answer_cut_by_its_limit_says_so() -> None:
     end = chunk(told={"done": True, "done_reason": "length"})
-    assert (await events_of(model(chunk("a"), end)))[-1] == Finished("length", None, None)
-    assert (await events_of(model(call("read_file", {}), end)))[-1] == Finished("length", None, None)
+    assert (await events_of(model(chunk("a"), end)))[-1] == Finished("length", None, None, "answer_limit")
+    assert (await events_of(model(call("read_file", {}), end)))[-1] == Finished("length", None, None, "answer_limit")
 
 
 @pytest.mark.parametrize("chunks", [[chunk("a")], [chunk("a"), call("f", {})], [chunk("a", told={"created_at": "x"})]])
@@ -184,5 +184,5 @@ class TestForcedCalls:
     async def test_half_a_call_at_the_limit_is_never_passed_on(self) -> None:
         end = chunk(told={"done": True, "done_reason": "length"})
         assert await events_of(model(chunk(self.text[:20]), end), request(self.turn)) == [
-            Finished("length", None, None)
+            Finished("length", None, None, "answer_limit")
         ]

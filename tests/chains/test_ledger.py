@@ -5,13 +5,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
 
-from chains.counting import count_json, count_message
-from chains.ledger import MAX_CHARS_PER_TOKEN, MIN_ANSWER_TOKENS, Ledger, PromptParts, count_parts, open_ledger
-from chains.turn import Sampling, ToolChoice
+from chains.counting import TokenCounts, count_json, count_message
+from chains.ledger import MAX_CHARS_PER_TOKEN, MIN_ANSWER_TOKENS, Ledger, Measured, PromptParts, measure, open_ledger
+from chains.turn import Sampling, ToolChoice, Turn
 from config.errors import ContextTooLong
 from tests.chains.chain_support import TOOL, person
 
 WINDOW = 8192
+
+
+def sized(turn: Turn) -> Measured:
+    return measure(turn, TokenCounts(), largest_window=WINDOW)
+
+
+def parts_of(turn: Turn) -> PromptParts:
+    return sized(turn).parts
 
 
 def limited(tokens: int | None) -> Sampling:
@@ -20,7 +28,7 @@ def limited(tokens: int | None) -> Sampling:
 
 def test_parts_are_told_apart() -> None:
     messages = (SystemMessage("You are a bot."), HumanMessage("hello"), AIMessage("hi"), HumanMessage("bye"))
-    parts = count_parts(person("bye", messages=messages, tools=(TOOL,)), largest_window=WINDOW)
+    parts = parts_of(person("bye", messages=messages, tools=(TOOL,)))
     assert parts.system == count_message(messages[0])
     assert parts.history == sum(count_message(message) for message in messages[1:])
     assert parts.tools == count_json([TOOL])
@@ -30,18 +38,18 @@ def test_parts_are_told_apart() -> None:
 
 def test_tools_that_are_not_shown_cost_nothing() -> None:
     turn = person("x", tools=(TOOL,), tool_choice=ToolChoice("none"))
-    assert count_parts(turn, largest_window=WINDOW).tools == 0
+    assert parts_of(turn).tools == 0
 
 
 @pytest.mark.parametrize(("asked", "least"), [(None, 256), (10, 10), (256, 256), (4000, 256)])
 def test_the_least_answer_is_what_a_client_asks_for_if_less(asked: int | None, least: int) -> None:
-    assert count_parts(person("x", sampling=limited(asked)), largest_window=WINDOW).answer == least
+    assert parts_of(person("x", sampling=limited(asked))).answer == least
 
 
 def test_a_hopeless_text_is_refused_without_counting_it() -> None:
     text = "a" * (WINDOW * MAX_CHARS_PER_TOKEN + 1)
     with pytest.raises(ContextTooLong, match=f"maximum context length is {WINDOW} tokens.*{len(text)} characters"):
-        count_parts(person(text), largest_window=WINDOW)
+        parts_of(person(text))
 
 
 @pytest.mark.parametrize(
@@ -90,7 +98,7 @@ def test_what_was_left_out_adds_up() -> None:
     ledger = Ledger(window=WINDOW, system=1, tools=2, history=3, answer=100)
     ledger = ledger.with_memory(0, ("a",)).with_memory(10, ("b",))
     assert ledger.left_out == ("a", "b")
-    assert ledger.header() == "window=8192; answer=100; system=1; tools=2; history=3; memory=10; left_out=2"
+    assert ledger.header() == "window=8192; system=1; tools=2; history=3; memory=10; left_out=2; answer=100; margin=0"
 
 
 def test_a_client_that_asks_for_all_the_room_leaves_some_for_memory() -> None:

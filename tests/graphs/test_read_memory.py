@@ -164,7 +164,7 @@ async def test_the_budget_is_the_least_of_setting_share_and_room(
 ) -> None:
     one = Conversation(settings=settings, window=window)
     state = await one.send(turn(ASK))
-    room = window - state["ledger"].system - state["ledger"].history - 1024
+    room = window - state["ledger"].system - state["ledger"].history - state["ledger"].margin - 1024
     assert one.memory.asked[0][2] == (room - 64 if budget is None else budget)
 
 
@@ -183,29 +183,31 @@ async def test_a_block_is_never_larger_than_the_budget() -> None:
     state = await one.send(turn(ASK))
     assert 0 < count_text(state["blocks"][0]) <= budget
     assert len(state["sources"]) == state["blocks"][0].count("[memory-bank/")
-    assert state["ledger"].left_out == tuple(each.source for each in many[len(state["sources"]) :])
+    assert state["ledger"].left_out == tuple(f"{each.source}: no room" for each in many[len(state["sources"]) :])
 
 
 async def test_kept_blocks_that_do_not_fit_are_left_out_newest_first_and_told() -> None:
     one = Conversation(FakeMemory((passage("tide " * 600),)), MemorySettings(window_share=0.9), window=8192)
     await one.send(turn(ASK))
+    one.memory.passages = (passage("gauge " * 900),)
     await one.send(turn(ASK, AIMessage("x"), HumanMessage("what is next?")))
-    long = ToolMessage("tide " * 6600, tool_call_id="1")
+    long = ToolMessage("tide " * 6000, tool_call_id="1")
     state = await one.send(turn(ASK, AIMessage("x"), HumanMessage("what is next?"), CALL, long))
     assert list(state["blocks"]) == [0]
-    assert state["ledger"].left_out == ("memory of message 2",)
-    assert state["ledger"].prompt + state["ledger"].answer <= 8192
+    assert state["ledger"].left_out == ("memory of message 2: the window has no room",)
+    assert state["ledger"].prompt + state["ledger"].margin + state["ledger"].answer <= 8192
     assert state["ledger"].answer >= 256
 
 
 async def test_the_reserved_answer_gives_way_to_kept_blocks() -> None:
     one = Conversation(FakeMemory((passage("tide " * 600),)), MemorySettings(window_share=0.9))
     await one.send(turn(ASK))
-    long = ToolMessage("tide " * 6900, tool_call_id="1")
+    long = ToolMessage("tide " * 6300, tool_call_id="1")
     state = await one.send(turn(ASK, CALL, long, sampling=Sampling(answer_limit_tokens=1000)))
     assert list(state["blocks"]) == [0]
     assert 256 <= state["ledger"].answer < 1000
-    assert one.model.calls[-1]["options"]["num_predict"] == state["ledger"].answer
+    room = state["ledger"].window - state["ledger"].prompt
+    assert one.model.calls[-1]["options"]["num_predict"] == min(1000, room)
 
 
 async def test_another_conversation_gets_no_block_of_this_one() -> None:

@@ -16,7 +16,8 @@ from langgraph.store.memory import InMemoryStore
 from langgraph.store.sqlite import AsyncSqliteStore
 from structlog.testing import capture_logs
 
-from chains.conversation import fingerprints, followed_by
+from chains.compose import memory_block
+from chains.conversation import digest_of, digests, fingerprints, followed_by, session_key, standing_key
 from chains.turn import Turn
 from graphs.session_store import SESSIONS_FILE, open_session_store
 from graphs.sessions import MAX_PREFIXES, TRIM_EVERY, Sessions
@@ -24,6 +25,7 @@ from tests.graphs.graph_support import WORKSPACE, FakeMemory, FakeModels, deps, 
 
 DAYS_14 = 14 * 24 * 60.0
 SECRET = "the user's own words"
+NOTE = passage("Tide gauges.")
 
 
 @asynccontextmanager
@@ -48,7 +50,7 @@ def rows(file: Path) -> list[tuple[Any, ...]]:
 
 async def test_nothing_is_kept_without_a_store() -> None:
     sessions = Sessions(None)
-    await sessions.keep_block("a", "block")
+    await sessions.keep_block("block", ["a"])
     await sessions.keep_conversation(["a"], {"conversation": "c"})
     assert await sessions.blocks_of(["a"]) == {}
     assert await found(sessions, ["a"]) is None
@@ -56,8 +58,8 @@ async def test_nothing_is_kept_without_a_store() -> None:
 
 async def test_records_survive_reopening(tmp_path: Path) -> None:
     async with opened(tmp_path / "s.sqlite") as store:
-        await Sessions(store).keep_block("a", "block \u2028 ü")
-        await Sessions(store).keep_block("b", "")
+        await Sessions(store).keep_block("block \u2028 ü", ["a"])
+        await Sessions(store).keep_block("", ["b"])
         await Sessions(store).keep_conversation(["a"], {"conversation": "c1", "role": "memory_fast"})
     async with opened(tmp_path / "s.sqlite") as store:
         assert await Sessions(store).blocks_of(["x", "b", "a"]) == {"a": "block \u2028 ü", "b": ""}
@@ -87,19 +89,19 @@ async def test_records_expire(tmp_path: Path) -> None:
     """They did not: a batch of puts is written without the store's default, and stayed for ever."""
     file = tmp_path / "s.sqlite"
     async with opened(file) as store:
-        await Sessions(store).keep_block("a", "block")
+        await Sessions(store).keep_block("block", ["a"])
         await Sessions(store).keep_conversation(["a"], {"conversation": "c"})
-    assert [(ttl, expires is not None) for *_, expires, ttl in rows(file)] == [(DAYS_14, True)] * 2
+    assert [(ttl, expires is not None) for *_, expires, ttl in rows(file)] == [(DAYS_14, True)] * 3
     async with opened(file, ttl_minutes=-60 * 48) as store:
-        await Sessions(store).keep_block("old", "block")
-        assert await store.sweep_ttl() == 1
+        await Sessions(store).keep_block("another", ["old"])
+        assert await store.sweep_ttl() == 2
         assert await Sessions(store).blocks_of(["a", "old"]) == {"a": "block"}
 
 
 async def test_reading_puts_off_expiry(tmp_path: Path) -> None:
     file = tmp_path / "s.sqlite"
     async with opened(file) as store:
-        await Sessions(store).keep_block("a", "block")
+        await Sessions(store).keep_block("block", ["a"])
     connection = sqlite3.connect(file)
     connection.execute("UPDATE store SET expires_at = '2001-01-01 00:00:00'")
     connection.commit()
@@ -119,7 +121,7 @@ class BrokenStore(InMemoryStore):
 async def test_a_broken_store_is_reported_and_does_without() -> None:
     sessions = Sessions(BrokenStore())
     with capture_logs() as logs:
-        await sessions.keep_block("a", SECRET)
+        await sessions.keep_block(SECRET, ["a"])
         await sessions.keep_conversation(["a"], {"conversation": SECRET})
         assert await sessions.blocks_of(["a"]) == {}
         assert await found(sessions, ["a"]) is None
@@ -133,7 +135,7 @@ async def test_a_damaged_file_is_not_fatal(tmp_path: Path) -> None:
     async with opened(tmp_path / "s.sqlite") as store:
         await store.conn.execute("DROP TABLE store")
         sessions = Sessions(store)
-        await sessions.keep_block("a", "block")
+        await sessions.keep_block("block", ["a"])
         assert await sessions.blocks_of(["a"]) == {}
 
 
@@ -159,9 +161,7 @@ def turn(*texts: str, session: str | None = None) -> Turn:
 
 
 async def conversation(store: BaseStore | None, made: Turn) -> str:
-    return str(
-        (await run(made, deps(FakeModels(says("x")), FakeMemory((passage("Tide gauges."),)), store)))["conversation"]
-    )
+    return str((await run(made, deps(FakeModels(says("x")), FakeMemory((NOTE,)), store)))["conversation"])
 
 
 async def test_a_conversation_is_known_again_as_it_grows(tmp_path: Path) -> None:
@@ -196,7 +196,11 @@ async def test_what_is_kept_holds_no_words_of_the_conversation(tmp_path: Path) -
     assert {(prefix, key) for prefix, key, *_ in kept} == {
         ("conversations", chain[-1]),
         ("conversations", answered),
+        ("conversations", session_key("call_1", place=str(WORKSPACE))),
         ("blocks", chain[-1]),
+        ("blocks", standing_key("call_1", *reversed(digests(made.messages)[-2:]))),
+        ("blocks", standing_key("call_1", digests(made.messages)[-1], "")),
+        ("blocks", digest_of(memory_block((NOTE,)))),
     }
     assert SECRET not in str(kept)
     files = [path.read_bytes() for path in tmp_path.iterdir()]  # noqa: ASYNC240 - nothing else runs
@@ -206,8 +210,13 @@ async def test_what_is_kept_holds_no_words_of_the_conversation(tmp_path: Path) -
 async def test_the_record_of_a_conversation() -> None:
     store = InMemoryStore()
     await conversation(store, turn("fix the bug"))
-    request, answered = await store.asearch(("conversations",))
+    last = await store.aget(("conversations",), session_key("call_1", place=str(WORKSPACE)))
+    request, answered = (each for each in await store.asearch(("conversations",)) if "prompt" not in each.value)
+    assert last is not None
+    assert [len(piece) for piece in last.value.pop("prompt")] == [3, 3, 3]
     assert request.value == answered.value
+    assert request.value.pop("blocks") == {"1": digest_of(memory_block((NOTE,)))}
+    assert last.value == request.value
     assert request.value.pop("prompt_tokens") > 0
     assert request.value == {
         "conversation": "call_1",
@@ -222,7 +231,7 @@ async def test_the_record_of_a_conversation() -> None:
 async def test_long_conversations_fit_one_query(tmp_path: Path, count: int) -> None:
     async with opened(tmp_path / "s.sqlite") as store:
         keys = [str(number) for number in range(count)]
-        await Sessions(store).keep_block(keys[-1], "block")
+        await Sessions(store).keep_block("block", [keys[-1]])
         assert await Sessions(store).blocks_of(keys) == {keys[-1]: "block"}
         assert await found(Sessions(store), keys) is None
 
@@ -333,7 +342,7 @@ async def test_the_oldest_records_beyond_the_bound_are_deleted(tmp_path: Path) -
         sessions = Sessions(store, max_records=100)
         for number in range(260):
             await sessions.keep_conversation([f"c{number}"], {"conversation": "c"})
-            await sessions.keep_block(f"b{number}", "block")
+            await sessions.keep_block("block", [f"b{number}"])
         assert await found(sessions, ["c259"]) == "c"
         assert await found(sessions, ["c0"]) is None
         assert await sessions.blocks_of(["b0", "b259"]) == {"b259": "block"}

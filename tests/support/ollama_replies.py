@@ -197,7 +197,8 @@ class Reply:
     def _final(self, chat: JsonObject, load_ns: int) -> JsonObject:
         prompt = self.prompt_tokens
         if prompt is None:
-            prompt = max(1, len(encode(chat.get("messages", []))) // 4)
+            read = [chat.get("messages", []), chat.get("tools", [])]
+            prompt = max(1, len(encode(read)) // 4)
         answer = len(self.pieces) if self.answer_tokens is None else self.answer_tokens
         final: JsonObject = {
             "done": True,

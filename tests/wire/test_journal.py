@@ -39,7 +39,7 @@ def test_the_line_holds_the_facts() -> None:
     assert (line["role"], line["model"], line["why"]) == ("implementation", "qwen2.5-coder:32b", "why")
     assert (line["prompt_tokens"], line["answer_tokens"], line["cached_tokens"]) == (11, 3, 7)
     assert (line["load_s"], line["prefill_s"], line["answer_s"]) == (1.0, 2.0, 3.0)
-    assert line["context"] == "window=1000; answer=4; system=1; tools=2; history=3; memory=5; left_out=1"
+    assert line["context"] == "window=1000; system=1; tools=2; history=3; memory=5; left_out=1; answer=4; margin=0"
     assert line["first_token_s"] <= line["total_s"]
     assert (line["passages"], line["memory_note"]) == (1, "a note")
 

@@ -21,7 +21,7 @@ from tests.support.sse_reader import read_sse
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 ROUTE = "/v1/route"
-LEDGER = {"window", "prompt", "system", "tools", "history", "memory", "answer", "room", "left_out"}
+LEDGER = {"window", "prompt", "system", "tools", "history", "memory", "answer", "margin", "room", "left_out"}
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

@@ -1,0 +1,42 @@
+"""Holds a prompt against the one before it of the same conversation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from chains.conversation import digest_of, session_key
+from chains.correction import Sent
+from chains.prefix import PrefixLeft, PromptTrace
+from graphs.deps import Deps
+from graphs.kept_memory import block_tokens
+from graphs.planning import place_of
+from graphs.state import RouterState
+
+
+@dataclass(frozen=True, slots=True)
+class Traced:
+    """A prompt as it is sent; `left` is None where it goes on from the one before, or where there was none."""
+
+    trace: PromptTrace
+    left: PrefixLeft | None
+    sent: Sent
+
+
+async def trace_prompt(state: RouterState, deps: Deps) -> Traced:
+    """What is sent, in our count, and how much of it the same model was sent in the conversation's last request."""
+    measured, blocks = state["measured"], state["blocks"]
+    tokens = block_tokens(blocks, deps.counts)
+    placed = {index: (digest_of(block), tokens[index]) for index, block in blocks.items()}
+    trace = PromptTrace.of(measured.tools, measured.messages, placed)
+    last = await deps.sessions.last_request(last_key(state, deps))
+    before = PromptTrace.from_record(last.get("prompt"))
+    if before is None:
+        return Traced(trace, None, Sent(trace.tokens))
+    left = trace.left(before)
+    shared = left.tokens if left else min(before.tokens, trace.tokens)
+    return Traced(trace, left, Sent(trace.tokens, shared if last.get("model") == state["card"].name else 0))
+
+
+def last_key(state: RouterState, deps: Deps) -> str:
+    """Where the record of the conversation's last request is kept."""
+    return session_key(state["conversation"], place=place_of(state["turn"].workspace, deps.memory_settings))
