@@ -30,6 +30,7 @@ from graphs.sessions import Sessions
 from graphs.speeds import SPEEDS_FILE, Speeds
 from retrievers.embeddings import LocalEmbedder
 from retrievers.layouts import bank_folders
+from retrievers.loading import loading_ended
 from retrievers.memory import MemoryService
 from retrievers.ollama_embeddings import OllamaEmbedder
 from retrievers.stores.choice import choose_store
@@ -38,10 +39,8 @@ from wire.app import create_app
 from wire.logs import set_up_logging
 from wire.service import RouterService
 from wire.serving import RouterServer
-
-EXIT_BAD_CONFIG = 2
-SETTLE_STEP_S = 0.05
-SETTLE_STEPS = 200
+from wire.terminal.commands import build_terminal
+from wire.terminal.parts import Parts
 
 log = structlog.get_logger(__name__)
 
@@ -59,40 +58,21 @@ async def open_router(settings: Settings) -> AsyncIterator[RouterService]:
     """Open everything a run of the graph needs, and close it again. What the service, notebooks and scripts use."""
     # Nothing leaves the machine, also where the user's shell has LangSmith's tracing switched on for other work.
     langsmith.configure(enabled=False)
-    roles, memory_settings = settings.models.roles, settings.memory
+    roles = settings.models.roles
     embedder = _embedder(settings)
     async with AsyncExitStack() as stack:
-        folder, sessions = settings.paths.vector_store_path, settings.sessions
         speeds = Speeds(
             {role: _speed(roles[role]) for role in ROLES},
             {role: roles[role].model for role in ROLES},
-            folder / SPEEDS_FILE,
+            settings.paths.vector_store_path / SPEEDS_FILE,
         )
         await speeds.load()
         stack.push_async_callback(speeds.save, now=True)
         models = await stack.enter_async_context(
             ModelService(settings.backend, settings.models, load_s=lambda role: speeds.rates.speed(role).load_s)
         )
-        memory = MemoryService(
-            vector_store_path=settings.paths.vector_store_path,
-            embedder=embedder,
-            count_tokens=count_text,
-            workspace_roots=memory_settings.workspace_roots,
-            folders=bank_folders(memory_settings.folders),
-            ranked_tokens=memory_settings.ranked_tokens,
-            whole_bank_tokens=memory_settings.whole_bank_tokens,
-            max_files=memory_settings.max_files,
-            max_file_bytes=memory_settings.max_file_bytes,
-            max_bank_bytes=memory_settings.max_bank_bytes,
-            open_store=choose_store(memory_settings, settings.qdrant_api_key),
-        )
-        stack.push_async_callback(memory.aclose)
-        if memory_settings.enabled:
-            embedder.start_loading()
-            stack.push_async_callback(_settled, embedder)
-        store, note = None, None
-        if sessions.enabled:
-            store, note = await open_session_store(folder, stack, expiry_days=sessions.expiry_days)
+        memory = await _open_memory(settings, embedder, stack)
+        sessions, note = await _open_sessions(settings, stack)
         warming = asyncio.create_task(asyncio.to_thread(warm_up), name="load-tokenizer")
         stack.push_async_callback(asyncio.wait, {warming})
         router = Router(
@@ -107,16 +87,63 @@ async def open_router(settings: Settings) -> AsyncIterator[RouterService]:
             models=models,
             router=router,
             memory=memory,
-            memory_settings=memory_settings,
-            sessions=Sessions(store, sessions.max_records),
+            memory_settings=settings.memory,
+            sessions=sessions,
             speeds=speeds,
             new_id=lambda: f"call_{uuid.uuid4().hex[:24]}",
-            embedder=embedder if memory_settings.embedder == "local" else None,
+            embedder=embedder if settings.memory.embedder == "local" else None,
             arbiter=Arbiter({role: roles[role].job for role in ROLES}, routing.arbiter_timeout_s)
             if routing.arbiter
             else None,
         )
         yield RouterService(settings, build_router_graph(), deps, models, memory, embedder, package_version(), note)
+
+
+@asynccontextmanager
+async def open_memory(settings: Settings) -> AsyncIterator[MemoryService]:
+    """Memory banks alone, without models."""
+    async with AsyncExitStack() as stack:
+        yield await _open_memory(settings, _embedder(settings), stack)
+
+
+@asynccontextmanager
+async def open_sessions(settings: Settings) -> AsyncIterator[Sessions]:
+    """The records of conversations alone."""
+    async with AsyncExitStack() as stack:
+        sessions, _ = await _open_sessions(settings, stack)
+        yield sessions
+
+
+async def _open_memory(settings: Settings, embedder: Embedder, stack: AsyncExitStack) -> MemoryService:
+    memory = settings.memory
+    service = MemoryService(
+        vector_store_path=settings.paths.vector_store_path,
+        embedder=embedder,
+        count_tokens=count_text,
+        workspace_roots=memory.workspace_roots,
+        folders=bank_folders(memory.folders),
+        ranked_tokens=memory.ranked_tokens,
+        whole_bank_tokens=memory.whole_bank_tokens,
+        max_files=memory.max_files,
+        max_file_bytes=memory.max_file_bytes,
+        max_bank_bytes=memory.max_bank_bytes,
+        open_store=choose_store(memory, settings.qdrant_api_key),
+    )
+    stack.push_async_callback(service.aclose)
+    if memory.enabled:
+        embedder.start_loading()
+        # Native libraries that are just being loaded abort the process if it ends meanwhile.
+        stack.push_async_callback(loading_ended, embedder)
+    return service
+
+
+async def _open_sessions(settings: Settings, stack: AsyncExitStack) -> tuple[Sessions, str | None]:
+    """The records, and why nothing is remembered where that was wanted."""
+    sessions, store, note = settings.sessions, None, None
+    if sessions.enabled:
+        folder = settings.paths.vector_store_path
+        store, note = await open_session_store(folder, stack, expiry_days=sessions.expiry_days)
+    return Sessions(store, sessions.max_records), note
 
 
 def _embedder(settings: Settings) -> Embedder:
@@ -139,14 +166,6 @@ async def _load_classifier() -> Classifier | None:
     except (OSError, ValueError, KeyError) as error:
         log.warning("requests are routed by rules only", reason=f"no classifier ({type(error).__name__})")
         return None
-
-
-async def _settled(embedder: Embedder) -> None:
-    """Native libraries that are just being loaded abort the process if it ends meanwhile."""
-    for _ in range(SETTLE_STEPS):
-        if embedder.status().state != "loading":
-            return
-        await asyncio.sleep(SETTLE_STEP_S)
 
 
 def build_app(settings: Settings) -> FastAPI:
@@ -185,19 +204,19 @@ def _listen(settings: Settings) -> socket.socket:
     return listening
 
 
-def main() -> None:
-    """Serve until stopped, which is exit code 0; 2 for a wrong configuration."""
-    try:
-        settings = load_settings()
-        choose_store(settings.memory, settings.qdrant_api_key)
-        listening = _listen(settings)
-    except ConfigError as error:
-        print(error.message, file=sys.stderr)  # noqa: T201 - before logging is set up
-        sys.exit(EXIT_BAD_CONFIG)
+def serve(settings: Settings) -> None:
+    """Serve until stopped; raises `ConfigError` where the configuration cannot be served."""
+    choose_store(settings.memory, settings.qdrant_api_key)
+    listening = _listen(settings)
     set_up_logging(settings.logging)
     if not ip_address(listening.getsockname()[0].partition("%")[0]).is_loopback:
         log.warning("whoever has the key can use the service from other machines; the way there is not encrypted")
     RouterServer(build_app(settings), settings).run(sockets=[listening])
+
+
+def main() -> None:
+    """The command line: `python server.py --help`."""
+    build_terminal(Parts(load_settings, serve, open_router, open_memory, open_sessions))()
 
 
 if __name__ == "__main__":

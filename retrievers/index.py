@@ -119,6 +119,8 @@ class BankIndex:
                     break
                 batch = waiting[start : start + BUILD_BATCH_PASSAGES]
                 self._embed(batch, store, lines)
+                if store is self._store:
+                    self._known |= {passage.content_id for passage in batch}
                 embedded += len(batch)
                 if time.monotonic() - saved_at >= SAVE_EVERY_S:
                     _save(store)

@@ -9,7 +9,9 @@ import orjson
 from fastapi import APIRouter, Request, Response
 from starlette.requests import ClientDisconnect
 
+from chains.decision import RouteDecision
 from chains.ledger import Ledger
+from chains.turn import Turn
 from config.errors import RouterError
 from graphs.kept_memory import block_tokens, that_fit
 from graphs.planning import plan
@@ -33,15 +35,24 @@ async def explain_route(request: Request) -> Response:
     try:
         body = await read_bounded_json(request, service.settings.server)
         parsed = parse_turn(parse_chat_request(body), request.headers)
-        planned = await plan(parsed.turn, service.deps, dry=True)
-        ledger = await asyncio.to_thread(_with_kept_memory, planned, service)
+        decision, ledger = await explain(parsed.turn, service)
     except RouterError as error:
         return error_response(error, request_id)
     except ClientDisconnect:
         return Response(status_code=NGINX_CLIENT_GONE)
-    answer = {"decision": planned["decision"].report(), "ledger": _as_json(ledger)}
-    headers = request_id | decision_headers(planned["decision"])
-    return Response(orjson.dumps(answer), media_type="application/json", headers=headers)
+    headers = request_id | decision_headers(decision)
+    return Response(orjson.dumps(explanation(decision, ledger)), media_type="application/json", headers=headers)
+
+
+async def explain(turn: Turn, service: RouterService) -> tuple[RouteDecision, Ledger]:
+    """What would be decided for a turn, and its ledger with the memory of earlier turns; raises as `plan`."""
+    planned = await plan(turn, service.deps, dry=True)
+    return planned["decision"], await asyncio.to_thread(_with_kept_memory, planned, service)
+
+
+def explanation(decision: RouteDecision, ledger: Ledger) -> dict[str, Any]:
+    """Both as plain values."""
+    return {"decision": decision.report(), "ledger": _as_json(ledger)}
 
 
 def _with_kept_memory(planned: RouteUpdate, service: RouterService) -> Ledger:

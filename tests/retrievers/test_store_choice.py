@@ -19,6 +19,7 @@ from retrievers.stores.manifest import MANIFEST
 from tests.config.config_support import write_config
 from tests.retrievers.store_support import loaded, saved
 from tests.support.qdrant_playing import PlayedQdrant
+from wire.terminal.parts import EXIT_USAGE
 
 STORES: tuple[StoreName, ...] = ("faiss", "chroma", "qdrant")
 
@@ -61,9 +62,10 @@ def test_the_service_does_not_start_without_the_package(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ROUTER_CONFIG_DIR", str(write_config(tmp_path, server={"memory": {"store": "chroma"}})))
     without(monkeypatch, "chromadb")
+    monkeypatch.setattr(sys, "argv", ["server.py"])
     with pytest.raises(SystemExit) as stopped:
         server.main()
-    assert stopped.value.code == server.EXIT_BAD_CONFIG
+    assert stopped.value.code == EXIT_USAGE
     assert 'pip install "cline-memory-router[chroma]"' in capsys.readouterr().err
 
 
