@@ -13,6 +13,7 @@ import structlog
 
 from backends.discovery import look_at_embedded, look_at_ollama, none_there, pulls
 from backends.embedded.launcher import EmbeddedBackend
+from backends.http_transport import AiohttpTransport
 from backends.ollama_api import OllamaApi, unreachable
 from backends.types import BackendKind, BackendStatus, ModelCard
 from config.errors import BackendError, RouterError
@@ -184,9 +185,8 @@ class ServerKeeper:
     @asynccontextmanager
     async def _client(self, base_url: str, headers: Mapping[str, str]) -> AsyncIterator[httpx.AsyncClient]:
         """The shared HTTP client of the server in use; nothing of the environment's proxies applies to it."""
-        limits = httpx.Limits(max_connections=MAX_CONNECTIONS, max_keepalive_connections=MAX_CONNECTIONS)
         async with httpx.AsyncClient(
-            base_url=base_url, headers=dict(headers), trust_env=False, limits=limits
+            base_url=base_url, headers=dict(headers), trust_env=False, transport=AiohttpTransport(MAX_CONNECTIONS)
         ) as client:
             self._http = client
             yield client

@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any
 
 import structlog
-from langgraph.store.base import BaseStore, GetOp, PutOp, SearchItem, SearchOp
+from langgraph.store.base import BaseStore, GetOp, Op, PutOp, Result, SearchItem, SearchOp
 
 from chains.conversation import digest_of
 from chains.lock import Held
@@ -165,7 +165,7 @@ class Sessions:
         offset = 0
         while len(found) < most:
             search = SearchOp(CONVERSATIONS, limit=PAGE_RECORDS, offset=offset, refresh_ttl=False)
-            (items,) = await self.store.abatch([search])
+            (items,) = await self._batch([search])
             if not isinstance(items, list) or not items:
                 break
             offset += len(items)
@@ -180,7 +180,7 @@ class Sessions:
         if self.store is None or not keys:
             return {}
         try:
-            items = await self.store.abatch([GetOp(namespace, key, refresh_ttl=touch) for key in keys])
+            items = await self._batch([GetOp(namespace, key, refresh_ttl=touch) for key in keys])
         except (
             sqlite3.Error,
             ValueError,
@@ -195,7 +195,7 @@ class Sessions:
         try:
             # A PutOp knows nothing of the store's default expiry; without one the record would stay for ever.
             ttl = (self.store.ttl_config or {}).get("default_ttl")
-            await self.store.abatch([PutOp(namespace, key, value, ttl=ttl) for key, value in values.items()])
+            await self._batch([PutOp(namespace, key, value, ttl=ttl) for key, value in values.items()])
             self._writing.since_trim += len(values)
             if self._writing.since_trim >= TRIM_EVERY:
                 self._writing.since_trim = 0
@@ -203,16 +203,21 @@ class Sessions:
         except sqlite3.Error as error:
             log.warning("session store cannot be written", error=type(error).__name__)
 
+    async def _batch(self, ops: Sequence[Op]) -> list[Result]:
+        """One hop to a thread for all of it; the store's own asynchronous form makes one for each SQL statement."""
+        assert self.store is not None  # noqa: S101 - only called where there is one
+        return await asyncio.to_thread(self.store.batch, ops)
+
     async def _trim(self) -> None:
         """Delete the oldest records beyond the bound."""
         assert self.store is not None  # noqa: S101 - only called where there is one
         for namespace in (CONVERSATIONS, BLOCKS):
             while True:
                 search = SearchOp(namespace, limit=TRIM_EVERY * 4, offset=self.max_records, refresh_ttl=False)
-                (items,) = await self.store.abatch([search])
+                (items,) = await self._batch([search])
                 if not isinstance(items, list) or not items:
                     break
-                await self.store.abatch([PutOp(namespace, item.key, None) for item in items if hasattr(item, "key")])
+                await self._batch([PutOp(namespace, item.key, None) for item in items if hasattr(item, "key")])
 
 
 def _merged(known: Mapping[str, Any] | None, record: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 
 from backends.chat_model import RouterChatOllama
+from backends.http_transport import AiohttpTransport
 from backends.ndjson import ChatTransport
 from backends.patience import CallLimits
 
@@ -21,7 +22,7 @@ PATIENT = CallLimits(connect_s=5, first_token_s=5, idle_s=5)
 
 @asynccontextmanager
 async def transport_to(base_url: str, limits: CallLimits = PATIENT) -> AsyncIterator[ChatTransport]:
-    async with httpx.AsyncClient(base_url=base_url, trust_env=False) as client:
+    async with httpx.AsyncClient(base_url=base_url, trust_env=False, transport=AiohttpTransport(10)) as client:
         yield ChatTransport(client, limits)
 
 

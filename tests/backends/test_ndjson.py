@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
+from backends.http_transport import AiohttpTransport
 from backends.ndjson import MAX_LINE_BYTES, MAX_SHOWN_CHARS, ChatTransport, refusal
 from backends.patience import CallLimits
 from config.errors import (
@@ -50,7 +51,7 @@ async def test_what_orjson_refuses_is_sent_all_the_same(ollama: ScriptedOllama, 
 
 FAULTS: dict[str, tuple[Reply, type[RouterError], str]] = {
     "reset before headers": (Reply.reset(), UpstreamBroken, r"connection to .* broke \(ReadError\)"),
-    "reset mid-stream": (TWO.cut_after(1, reset=True), UpstreamBroken, r"broke \(ReadError\)"),
+    "reset mid-stream": (TWO.cut_after(1, reset=True), UpstreamBroken, r"broke \(RemoteProtocolError\)"),
     "cut mid-line": (TWO.cut_after(1, half_line=True), UpstreamBroken, r"broke \(RemoteProtocolError\)"),
     "cut mid-line, terminated": (TWO.cut_after(1, half_line=True, terminated=True), UpstreamBroken, "or is no JSON"),
     "cut between lines": (TWO.cut_after(1), UpstreamBroken, r"broke \(RemoteProtocolError\)"),
@@ -155,7 +156,9 @@ class TestLoading:
 
     async def chunks(self, ollama: ScriptedOllama, limits: CallLimits = PATIENT) -> list[dict[str, Any]]:
         body = {**CHAT, "options": {"num_ctx": 4096}, "keep_alive": "5m"}
-        async with httpx.AsyncClient(base_url=ollama.base_url, trust_env=False) as client:
+        async with httpx.AsyncClient(
+            base_url=ollama.base_url, trust_env=False, transport=AiohttpTransport(10)
+        ) as client:
             return [chunk async for chunk in ChatTransport(client, limits, not_loaded).stream(body)]
 
     async def test_it_is_loaded_as_the_call_will_want_it(self, ollama: ScriptedOllama) -> None:

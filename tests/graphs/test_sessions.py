@@ -13,7 +13,7 @@ import pytest
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
 from langgraph.store.base import BaseStore, Op, TTLConfig
 from langgraph.store.memory import InMemoryStore
-from langgraph.store.sqlite import AsyncSqliteStore
+from langgraph.store.sqlite import SqliteStore
 from structlog.testing import capture_logs
 
 from chains.compose import memory_block
@@ -29,10 +29,10 @@ NOTE = passage("Tide gauges.")
 
 
 @asynccontextmanager
-async def opened(file: Path, ttl_minutes: float = DAYS_14) -> AsyncIterator[AsyncSqliteStore]:
+async def opened(file: Path, ttl_minutes: float = DAYS_14) -> AsyncIterator[SqliteStore]:
     ttl = TTLConfig(default_ttl=ttl_minutes, refresh_on_read=True)
-    async with AsyncSqliteStore.from_conn_string(str(file), ttl=ttl) as store:
-        await store.setup()
+    with SqliteStore.from_conn_string(str(file), ttl=ttl) as store:
+        store.setup()
         yield store
 
 
@@ -94,7 +94,7 @@ async def test_records_expire(tmp_path: Path) -> None:
     assert [(ttl, expires is not None) for *_, expires, ttl in rows(file)] == [(DAYS_14, True)] * 3
     async with opened(file, ttl_minutes=-60 * 48) as store:
         await Sessions(store).keep_block("another", ["old"])
-        assert await store.sweep_ttl() == 2
+        assert store.sweep_ttl() == 2
         assert await Sessions(store).blocks_of(["a", "old"]) == {"a": "block"}
 
 
@@ -108,13 +108,13 @@ async def test_reading_puts_off_expiry(tmp_path: Path) -> None:
     connection.close()
     async with opened(file) as store:
         assert await Sessions(store).blocks_of(["a"]) == {"a": "block"}
-        assert await store.sweep_ttl() == 0
+        assert store.sweep_ttl() == 0
 
 
 class BrokenStore(InMemoryStore):
     """Fails as a full or damaged disk does."""
 
-    async def abatch(self, ops: Iterable[Op]) -> list[Any]:
+    def batch(self, ops: Iterable[Op]) -> list[Any]:
         raise sqlite3.OperationalError("disk I/O error")
 
 
@@ -133,7 +133,7 @@ async def test_a_broken_store_is_reported_and_does_without() -> None:
 
 async def test_a_damaged_file_is_not_fatal(tmp_path: Path) -> None:
     async with opened(tmp_path / "s.sqlite") as store:
-        await store.conn.execute("DROP TABLE store")
+        store.conn.execute("DROP TABLE store")
         sessions = Sessions(store)
         await sessions.keep_block("block", ["a"])
         assert await sessions.blocks_of(["a"]) == {}
