@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from threading import Lock
 
@@ -38,6 +38,14 @@ def count_text(text: str) -> int:
     return sum(
         len(encoding.encode_ordinary(text[start : start + PIECE_CHARS])) for start in range(0, len(text), PIECE_CHARS)
     )
+
+
+def text_of_tokens(tokens: Sequence[int]) -> str:
+    """The text of cl100k's tokens; raises `ValueError` where one of them is none."""
+    try:
+        return _encoding().decode(tokens)
+    except (KeyError, OverflowError) as error:
+        raise ValueError(f"{error} is no token") from None
 
 
 def count_message(message: BaseMessage) -> int:

@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 
 from config.errors import RouterError
 from config.schema import Settings
-from wire import chat, health, memory, models, route
+from wire import chat, embeddings, health, memory, messages, models, responses, route
 from wire.errors import error_object, error_response, internal_error, plain_error
 from wire.gate import Access, Gate
 from wire.intake import Intake, IntakeMiddleware
@@ -53,6 +53,9 @@ def create_app(open_service: OpenService, settings: Settings, *, version: str) -
     app.add_exception_handler(ValidationError, _bad_question)
     app.add_exception_handler(Exception, _unexpected_error)
     app.include_router(chat.routes)
+    app.include_router(responses.routes)
+    app.include_router(messages.routes)
+    app.include_router(embeddings.routes)
     app.include_router(route.routes)
     app.include_router(models.routes)
     app.include_router(health.routes)

@@ -22,6 +22,7 @@ _MODE_NOTICE = re.compile(r"\A\s*<mode_notice>.*?</mode_notice>\s*", re.DOTALL)
 # Every pattern here runs over whole prompts: none may try more than once a character (no `\s*` beside `.*?`).
 _USER_INPUT_OPENS = re.compile(r'<user_input(?: mode="[^"]*")?>')
 _USER_INPUT_CLOSES = "</user_input>"
+_REMINDER_OPENS, _REMINDER_CLOSES = "<system-reminder>", "</system-reminder>"
 _PERSON_TAG_OPENS = re.compile(r"<(task|feedback|user_message|answer)>")
 _TOOL_RESULT = re.compile(r"\A\s*\[([a-zA-Z_]+)(?: for .*?)?\] Result:\s*(The user denied this operation)?", re.DOTALL)
 _TOOLS_A_PERSON_ANSWERS = {
@@ -125,11 +126,21 @@ def _words(text: str, dialect: Dialect) -> str:
         return text.strip()
     if text.lstrip().startswith(_SUMMARY):
         return ""
-    text = _MODE_NOTICE.sub("", text).strip()
+    text = _MODE_NOTICE.sub("", _without_reminders(text)).strip()
     opens = _USER_INPUT_OPENS.match(text)
     if opens and text.endswith(_USER_INPUT_CLOSES):
         text = text[opens.end() : -len(_USER_INPUT_CLOSES)]
     return text.strip()
+
+
+def _without_reminders(text: str) -> str:
+    """The text without what Claude Code and opencode put beside a person's words for the model."""
+    kept: list[str] = []
+    position = 0
+    while (start := text.find(_REMINDER_OPENS, position)) >= 0 and (end := text.find(_REMINDER_CLOSES, start)) >= 0:
+        kept.append(text[position:start])
+        position = end + len(_REMINDER_CLOSES)
+    return "".join([*kept, text[position:]])
 
 
 def _tagged(text: str) -> list[str]:

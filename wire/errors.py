@@ -76,9 +76,14 @@ def error_object(error: errors.RouterError) -> dict[str, Any]:
 
 def error_response(error: errors.RouterError, headers: dict[str, str] | None = None) -> Response:
     """The whole response, with `Retry-After` where trying again can help."""
+    return plain_error(error_row(error).status, error_object(error), error_headers(error, headers))
+
+
+def error_headers(error: errors.RouterError, headers: dict[str, str] | None) -> dict[str, str]:
+    """The response's headers, with `Retry-After` in whole seconds where trying again can help."""
     retry_after_s = getattr(error, "retry_after_s", None)
     extra = {"retry-after": str(max(1, round(retry_after_s)))} if retry_after_s else {}
-    return plain_error(error_row(error).status, error_object(error), {**(headers or {}), **extra})
+    return {**(headers or {}), **extra}
 
 
 def plain_error(status: int, error: dict[str, Any], headers: dict[str, str] | None = None) -> Response:

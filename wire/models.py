@@ -12,6 +12,8 @@ from config.errors import UnknownModel
 from config.schema import Role
 from wire.service import RouterService, service_of
 
+_ABILITIES = ("tools", "vision", "thinking")
+
 routes = APIRouter()
 
 
@@ -32,9 +34,11 @@ async def get_model(request: Request, model_id: str) -> dict[str, Any]:
 
 def _models(service: RouterService) -> dict[str, dict[str, Any]]:
     server, cards = service.settings.server, service.models.status.models
-    models = {server.model_id: _model(server.model_id, reliable_window(cards))}
-    models |= {role: _model(role, card.window_tokens, card.name) for role, card in cards.items()}
-    return models | {alias: _model(alias, reliable_window(cards)) for alias in server.model_aliases}
+    models = {server.model_id: _model(server.model_id, *cards.values())}
+    models |= {role: _model(role, card) | {"model": card.name} for role, card in cards.items()}
+    models |= {alias: _model(alias, *cards.values()) for alias in server.model_aliases}
+    embedder = service.embedder.name
+    return models | {embedder: _entry(embedder) | {"capabilities": ["embeddings"]}}
 
 
 def reliable_window(cards: Mapping[Role, ModelCard]) -> int | None:
@@ -42,15 +46,15 @@ def reliable_window(cards: Mapping[Role, ModelCard]) -> int | None:
     return max((card.window_tokens for card in cards.values()), default=None)
 
 
-def _model(model_id: str, window_tokens: int | None, ollama_model: str | None = None) -> dict[str, Any]:
-    entry: dict[str, Any] = {
-        "id": model_id,
-        "object": "model",
-        "created": 0,
-        "owned_by": "cline-memory-router",
-    }
-    if window_tokens:
-        entry["context_window"] = window_tokens
-    if ollama_model:
-        entry["model"] = ollama_model
+def _model(model_id: str, *cards: ModelCard) -> dict[str, Any]:
+    """What a client may count on where any of the cards may answer: the largest window, whatever one of them can do."""
+    entry = _entry(model_id)
+    if cards:
+        entry["context_window"] = max(card.window_tokens for card in cards)
+        entry["max_output_tokens"] = max(card.answer_limit_tokens for card in cards)
+        entry["capabilities"] = ["chat", *(name for name in _ABILITIES if any(getattr(card, name) for card in cards))]
     return entry
+
+
+def _entry(model_id: str) -> dict[str, Any]:
+    return {"id": model_id, "object": "model", "created": 0, "owned_by": "cline-memory-router"}

@@ -13,3 +13,8 @@ DONE = b"data: [DONE]\n\n"
 def encode(value: dict[str, Any]) -> bytes:
     """One event; JSON holds no raw line break, so one `data:` line carries any text."""
     return b"data: " + orjson.dumps(value) + b"\n\n"
+
+
+def encode_event(value: dict[str, Any]) -> bytes:
+    """One event that is named by its `type`, as in the APIs whose clients tell events apart by name."""
+    return f"event: {value['type']}\n".encode() + encode(value)

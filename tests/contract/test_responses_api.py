@@ -1,0 +1,136 @@
+"""OpenAI's responses with the `openai` package as a client, over real TCP."""
+
+from typing import Any
+
+import openai as sdk
+import pytest
+from openai import AsyncOpenAI
+from openai.types.responses import Response
+from pydantic import BaseModel
+
+from tests.support.scripted_ollama import Reply
+from tests.support.service import MODEL, Running
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+WEATHER: Any = {
+    "type": "function",
+    "name": "weather",
+    "description": "The weather of a town.",
+    "parameters": {"type": "object", "properties": {"town": {"type": "string"}}, "required": ["town"]},
+    "strict": False,
+}
+
+
+class Count(BaseModel):
+    n: int
+
+
+async def test_answers_whole(running: Running, openai: AsyncOpenAI) -> None:
+    running.ollama.script(Reply.text("Hello", " world").counts(prompt=11, answer=2, cached=7))
+    response = await openai.responses.create(
+        model=MODEL, input="hello", instructions="Be brief.", max_output_tokens=50, temperature=0.5, store=False
+    )
+    assert response.output_text == "Hello world"
+    assert (response.object, response.status, response.model, response.error) == ("response", "completed", MODEL, None)
+    assert response.usage is not None
+    assert (response.usage.input_tokens, response.usage.output_tokens, response.usage.total_tokens) == (11, 2, 13)
+    assert response.usage.input_tokens_details.cached_tokens == 7
+    (chat,) = running.ollama.chats
+    told = [(each["role"], each["content"]) for each in chat["messages"]]
+    assert told == [("system", "Be brief."), ("user", "hello")]
+    assert (chat["options"]["num_predict"], chat["options"]["temperature"]) == (50, 0.5)
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        Reply.text("Hello", " world"),
+        Reply.text("42", thinking=("hm", " so")),
+        Reply.tool_calls(("weather", {"town": "Köln"}), ("weather", {"town": "Bonn"}), text=("I ", "look.")),
+        Reply.text("a").done_reason("length"),
+    ],
+)
+async def test_a_stream_ends_with_what_is_answered_whole(running: Running, openai: AsyncOpenAI, reply: Reply) -> None:
+    running.ollama.script(reply, reply)
+    asked: Any = {"model": "memory_fast", "input": "hello", "tools": [WEATHER], "reasoning": {"effort": "low"}}
+    async with openai.responses.stream(**asked) as stream:
+        events = [event async for event in stream]
+        final = await stream.get_final_response() if events[-1].type == "response.completed" else None
+    whole = await openai.responses.create(**asked)
+    streamed: Any = getattr(events[-1], "response", None)
+
+    def told(response: Response) -> list[Any]:
+        kept = {"id", "call_id", "parsed", "parsed_arguments"}
+        return [item.model_dump(exclude=kept, exclude_unset=True) for item in response.output]
+
+    assert [event.sequence_number for event in events if hasattr(event, "sequence_number")] == sorted(
+        {event.sequence_number for event in events if hasattr(event, "sequence_number")}
+    )
+    assert streamed.status == whole.status == ("incomplete" if final is None else "completed")
+    assert Response.model_validate(streamed.model_dump()).output_text == whole.output_text
+    assert [(item["type"], item.get("arguments"), item["status"]) for item in told(streamed)] == [
+        (item["type"], item.get("arguments"), item["status"]) for item in told(whole)
+    ]
+    text = "".join(event.delta for event in events if event.type == "response.output_text.delta")
+    assert text == whole.output_text
+
+
+async def test_a_tool_is_called_and_its_result_answered(running: Running, openai: AsyncOpenAI) -> None:
+    running.ollama.script(Reply.tool_calls(("weather", {"town": "Bonn"}), text=("I look.",)), Reply.text("Rain."))
+    items: list[Any] = [{"role": "user", "content": [{"type": "input_text", "text": "hello"}]}]
+    first = await openai.responses.create(model=MODEL, input=items, tools=[WEATHER])
+    items += first.output
+    (call,) = [item for item in first.output if item.type == "function_call"]
+    items.append({"type": "function_call_output", "call_id": call.call_id, "output": "rain"})
+    second = await openai.responses.create(model=MODEL, input=items, tools=[WEATHER])
+    assert second.output_text == "Rain."
+    question, answer, result = running.ollama.chats[1]["messages"]
+    assert question["content"] == "hello"
+    assert answer["content"] == "I look."
+    assert answer["tool_calls"][0]["function"] == {"name": "weather", "arguments": {"town": "Bonn"}}
+    assert (result["role"], result["content"], result["tool_name"]) == ("tool", "rain", "weather")
+
+
+async def test_parses_an_answer_bound_to_a_schema(running: Running, openai: AsyncOpenAI) -> None:
+    running.ollama.script(Reply.text('{"n": 3}'))
+    response = await openai.responses.parse(model=MODEL, input="how many?", text_format=Count)
+    assert response.output_parsed == Count(n=3)
+    assert running.ollama.chats[0]["format"]["properties"].keys() == {"n"}
+
+
+@pytest.mark.parametrize(
+    ("more", "param"),
+    [
+        ({"previous_response_id": "resp_1"}, "previous_response_id"),
+        ({"background": True}, "background"),
+        ({"truncation": "auto"}, "truncation"),
+        ({"tools": [{"type": "web_search"}]}, "tools[0].type"),
+        ({"input": []}, "input"),
+        ({"input": [{"role": "user"}]}, "input[0].content"),
+        ({"input": [{"type": "item_reference", "id": "x"}]}, "input[0].type"),
+        ({"text": {"format": {"type": "json_schema", "name": "x"}}}, "text.format.schema"),
+        ({"max_output_tokens": 0}, "max_output_tokens"),
+    ],
+)
+async def test_what_is_refused_is_named(openai: AsyncOpenAI, more: Any, param: str) -> None:
+    with pytest.raises(sdk.BadRequestError) as refused:
+        await openai.responses.create(**({"model": MODEL, "input": "hello"} | more))
+    assert refused.value.param == param
+
+
+async def test_an_answer_that_breaks_off_fails(running: Running, openai: AsyncOpenAI) -> None:
+    running.ollama.script(Reply.text("a", "b").cut_after(1))
+    stream = await openai.responses.create(model=MODEL, input="hello", stream=True)
+    events = [event async for event in stream]
+    last: Any = events[-1]
+    assert (last.type, last.response.status) == ("response.failed", "failed")
+    assert last.response.error.message
+
+
+async def test_fails_early_with_a_status(running: Running, openai: AsyncOpenAI) -> None:
+    running.ollama.script(Reply.http(500, "boom"))
+    with pytest.raises(sdk.InternalServerError):
+        await openai.responses.create(model=MODEL, input="hello", stream=True)
+    with pytest.raises(sdk.NotFoundError):
+        await openai.responses.create(model="gpt-5", input="hello")

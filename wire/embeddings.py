@@ -1,0 +1,97 @@
+"""`POST /v1/embeddings`: the memory bank's embedder for whoever else wants vectors."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.requests import ClientDisconnect
+from starlette.responses import JSONResponse
+
+from chains.counting import count_text, text_of_tokens
+from config.errors import BadRequest, RouterError, UnknownModel
+from retrievers.types import Embedder
+from wire.body import read_json
+from wire.errors import NGINX_CLIENT_GONE, error_response
+from wire.request_id import HEADER, request_id_of
+from wire.service import RouterService, service_of
+from wire.validate import validated
+
+MAX_INPUTS = 2048
+Tokens = Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
+
+routes = APIRouter()
+
+
+class EmbeddingsRequest(BaseModel):
+    """Texts, or texts as cl100k tokens, one or several."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    model: str = Field(min_length=1, max_length=200)
+    input: str | Tokens | Annotated[list[str] | list[Tokens], Field(min_length=1, max_length=MAX_INPUTS)]
+    encoding_format: Literal["float", "base64"] | None = None
+    dimensions: int | None = Field(default=None, ge=1)
+
+
+@routes.post("/v1/embeddings")
+async def embeddings(request: Request) -> Response:
+    """Vectors of length 1, in the order of the texts."""
+    service = service_of(request)
+    headers = {HEADER: request_id_of(request)}
+    try:
+        asked = validated(EmbeddingsRequest, await read_json(request, max_bytes=service.settings.server.max_body_bytes))
+        _check_model(asked.model, service)
+        answer = await asyncio.to_thread(_embed, asked, service.embedder)
+    except RouterError as error:
+        return error_response(error, headers)
+    except ClientDisconnect:
+        return Response(status_code=NGINX_CLIENT_GONE)
+    return JSONResponse(answer, headers=headers)
+
+
+def _check_model(model: str, service: RouterService) -> None:
+    server, name = service.settings.server, service.embedder.name
+    if model not in {name, server.model_id, *server.model_aliases}:
+        raise UnknownModel(
+            f"There is no embedding model {model[:100]!r}: use {name} or {server.model_id}.", param="model"
+        )
+
+
+def _embed(asked: EmbeddingsRequest, embedder: Embedder) -> dict[str, Any]:
+    """Blocks: for seconds where the embedder is still to be loaded."""
+    texts = _texts(asked)
+    vectors = embedder.embed_documents(texts)
+    if asked.dimensions not in (None, len(vectors[0])):
+        raise BadRequest(
+            f"dimensions: {embedder.name} gives {len(vectors[0])} and cannot give fewer: leave it out.",
+            param="dimensions",
+        )
+    tokens = sum(map(count_text, texts))
+    encode = _base64 if asked.encoding_format == "base64" else list
+    return {
+        "object": "list",
+        "model": embedder.name,
+        "data": [{"object": "embedding", "index": row, "embedding": encode(each)} for row, each in enumerate(vectors)],
+        "usage": {"prompt_tokens": tokens, "total_tokens": tokens},
+    }
+
+
+def _texts(asked: EmbeddingsRequest) -> list[str]:
+    given: list[Any] = [asked.input] if isinstance(asked.input, str) or isinstance(asked.input[0], int) else asked.input
+    try:
+        texts = [each if isinstance(each, str) else text_of_tokens(each) for each in given]
+    except ValueError as error:
+        raise BadRequest(f"input: {error}: send cl100k tokens, or texts.", param="input") from None
+    if not all(texts):
+        raise BadRequest("input: holds an empty text: leave it out.", param="input")
+    return texts
+
+
+def _base64(vector: list[float]) -> str:
+    """Little-endian float32, as OpenAI's SDK asks for it."""
+    return base64.b64encode(np.asarray(vector, dtype="<f4").tobytes()).decode()

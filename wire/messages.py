@@ -1,0 +1,61 @@
+"""`POST /v1/messages`: Anthropic's API over the same Turn, for Claude Code and others that speak nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from starlette.requests import ClientDisconnect
+from starlette.responses import JSONResponse
+
+from chains.counting import count_json, count_message
+from chains.turn import Turn
+from config.errors import RouterError
+from wire.chunks import Stamp
+from wire.errors import NGINX_CLIENT_GONE
+from wire.limits import read_bounded_json
+from wire.messages_parse import as_chat
+from wire.messages_request import CountRequest, MessagesRequest
+from wire.messages_writer import MessagesWriter, messages_error
+from wire.openai_request import ChatRequest
+from wire.parse import ParsedRequest, parse_turn
+from wire.request_id import HEADER, request_id_of
+from wire.serve_turn import MakeWriter, serve_turn
+from wire.service import service_of
+from wire.validate import validated
+
+routes = APIRouter()
+
+
+@routes.post("/v1/messages")
+async def messages(request: Request) -> Response:
+    """Answer a conversation in Anthropic's format, streamed or whole."""
+    return await serve_turn(request, _read, id_prefix="msg_", refuse=messages_error)
+
+
+@routes.post("/v1/messages/count_tokens")
+async def count_tokens(request: Request) -> Response:
+    """Count what a conversation's prompt would have, by the router's own tokenizer and without memory."""
+    try:
+        body = await read_bounded_json(request, service_of(request).settings.server)
+        turn = parse_turn(as_chat(validated(CountRequest, body)), request.headers).turn
+    except RouterError as error:
+        return messages_error(error, {HEADER: request_id_of(request)})
+    except ClientDisconnect:
+        return Response(status_code=NGINX_CLIENT_GONE)
+    return JSONResponse({"input_tokens": await asyncio.to_thread(_tokens, turn)})
+
+
+def _read(body: Any) -> tuple[ChatRequest, MakeWriter]:
+    asked = validated(MessagesRequest, body)
+    with_thinking = asked.thinking is not None and asked.thinking.type != "disabled"
+
+    def writer(stamp: Stamp, _: ParsedRequest) -> MessagesWriter:
+        return MessagesWriter(stamp, with_thinking=with_thinking)
+
+    return as_chat(asked), writer
+
+
+def _tokens(turn: Turn) -> int:
+    return sum(map(count_message, turn.messages)) + (count_json(turn.tools) if turn.offers_tools else 0)

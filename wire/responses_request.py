@@ -1,0 +1,170 @@
+"""The body of `POST /v1/responses`, validated. Source: OpenAI's API reference, responses/create."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
+
+from wire.refused import Refused, refuse_fields
+
+REFUSED: Refused = {
+    "background": ((False,), "an answer ends with its request"),
+    "conversation": ((), "nothing is stored here: send the whole conversation as input"),
+    "max_tool_calls": ((), "no tool runs here"),
+    "previous_response_id": ((), "nothing is stored here: send the whole conversation as input"),
+    "prompt": ((), "no prompts are stored here: send it as instructions"),
+    "top_logprobs": ((0,), "the models here give no log probabilities"),
+    "truncation": (("disabled",), "nothing is left out of a conversation in silence"),
+}
+
+
+class _Item(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+
+class TextPart(_Item):
+    """A piece of text, of either side."""
+
+    type: Literal["input_text", "output_text", "text"]
+    text: str
+
+
+class RefusalPart(_Item):
+    """What a model said when it refused."""
+
+    type: Literal["refusal"]
+    refusal: str
+
+
+class ImagePart(_Item):
+    """An image as a data URI."""
+
+    type: Literal["input_image"]
+    image_url: str
+
+
+def _kind_of_content(value: Any) -> str:
+    return "parts" if isinstance(value, list) else "text"
+
+
+Part = Annotated[TextPart | RefusalPart | ImagePart, Field(discriminator="type")]
+Content = Annotated[Annotated[str, Tag("text")] | Annotated[list[Part], Tag("parts")], Discriminator(_kind_of_content)]
+
+
+class MessageItem(_Item):
+    """What somebody said; `type` may be left out."""
+
+    type: Literal["message"] = "message"
+    role: Literal["user", "assistant", "system", "developer"]
+    content: Content
+
+
+class CallItem(_Item):
+    """A call the model made in an earlier turn."""
+
+    type: Literal["function_call"]
+    call_id: str = Field(min_length=1)
+    name: str = Field(min_length=1)
+    arguments: str = "{}"
+
+
+class CallOutputItem(_Item):
+    """The result of a call."""
+
+    type: Literal["function_call_output"]
+    call_id: str = Field(min_length=1)
+    output: Content
+
+
+class ReasoningText(_Item):
+    """A piece of thinking."""
+
+    text: str
+
+
+class ReasoningItem(_Item):
+    """The model's thinking of an earlier turn; what another service encrypted is passed over."""
+
+    type: Literal["reasoning"]
+    content: list[ReasoningText] | None = None
+
+
+_KINDS = {"function_call", "function_call_output", "reasoning"}
+
+
+def _kind_of_item(value: Any) -> str:
+    kind = value.get("type") if isinstance(value, dict) else getattr(value, "type", None)
+    return kind if kind in _KINDS else "message"
+
+
+Item = Annotated[
+    Annotated[MessageItem, Tag("message")]
+    | Annotated[CallItem, Tag("function_call")]
+    | Annotated[CallOutputItem, Tag("function_call_output")]
+    | Annotated[ReasoningItem, Tag("reasoning")],
+    Discriminator(_kind_of_item),
+]
+Input = Annotated[Annotated[str, Tag("text")] | Annotated[list[Item], Tag("parts")], Discriminator(_kind_of_content)]
+
+
+class Tool(_Item):
+    """A function on offer; tools that run at OpenAI's are not to be had here."""
+
+    type: Literal["function"]
+    name: str = Field(min_length=1, max_length=256)
+    description: str | None = None
+    parameters: dict[str, Any] | None = None
+    strict: bool | None = None
+
+
+class NamedTool(_Item):
+    """`tool_choice` as an object."""
+
+    type: Literal["function"]
+    name: str = Field(min_length=1)
+
+
+class TextFormat(_Item):
+    """What the answer must be."""
+
+    type: Literal["text", "json_object", "json_schema"]
+    name: str | None = None
+    schema_: dict[str, Any] | None = Field(default=None, alias="schema")
+
+
+class TextConfig(_Item):
+    """The answer's format."""
+
+    format: TextFormat | None = None
+
+
+class Reasoning(_Item):
+    """How much the model may think."""
+
+    effort: Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"] | None = None
+
+
+class ResponsesRequest(BaseModel):
+    """One response. Fields that no model here can honour are refused by name."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    model: str = Field(min_length=1, max_length=200)
+    input: Input
+    instructions: str | None = None
+    stream: bool | None = False
+    tools: list[Tool] | None = None
+    tool_choice: Literal["none", "auto", "required"] | NamedTool | None = None
+    parallel_tool_calls: bool | None = None
+    temperature: float | None = Field(default=None, ge=0, le=2)
+    top_p: float | None = Field(default=None, ge=0, le=1)
+    max_output_tokens: int | None = Field(default=None, ge=1)
+    text: TextConfig | None = None
+    reasoning: Reasoning | None = None
+    metadata: dict[str, Any] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _nothing_unsupported(cls, values: Any) -> Any:
+        return refuse_fields(values, REFUSED)

@@ -1,0 +1,57 @@
+"""What the chat APIs have in common: read a body as a chat request, run its Turn, answer in the API's own words."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from fastapi import Request, Response
+from starlette.requests import ClientDisconnect
+
+from config.errors import RouterError
+from graphs.state import RouterInput
+from wire.answering import Pace, StreamResponse, WholeResponse
+from wire.chunks import Stamp
+from wire.errors import NGINX_CLIENT_GONE, error_response, error_row
+from wire.journal import RequestJournal
+from wire.limits import read_bounded_json
+from wire.openai_request import ChatRequest
+from wire.parse import ParsedRequest, parse_turn
+from wire.request_id import request_id_of
+from wire.run import run_graph
+from wire.service import service_of
+from wire.writer import AnswerWriter
+
+MakeWriter = Callable[[Stamp, ParsedRequest], AnswerWriter]
+ReadBody = Callable[[Any], tuple[ChatRequest, MakeWriter]]
+Refuse = Callable[[RouterError, dict[str, str]], Response]
+
+
+async def serve_turn(request: Request, read: ReadBody, *, id_prefix: str, refuse: Refuse = error_response) -> Response:
+    """Answer, streamed or whole. All that can be refused is refused before the first byte.
+
+    Args:
+        request: its body is read here, within the limits.
+        read: validates a decoded body and says who writes the answer; raises `BadRequest`.
+        id_prefix: what the answer's id begins with.
+        refuse: how the API tells an error before there is a writer.
+    """
+    service = service_of(request)
+    server = service.settings.server
+    journal = RequestJournal(request_id_of(request))
+    try:
+        chat, make_writer = read(await read_bounded_json(request, server))
+        parsed = parse_turn(chat, request.headers)
+    except RouterError as error:
+        journal.close(error_row(error).code)
+        return refuse(error, journal.headers())
+    except ClientDisconnect:
+        journal.close("client_gone")
+        return Response(status_code=NGINX_CLIENT_GONE)
+    journal.dialect, journal.stream = parsed.dialect, parsed.stream
+    writer = make_writer(Stamp(f"{id_prefix}{journal.request_id}", int(time.time()), server.model_id), parsed)
+    send = StreamResponse if parsed.stream else WholeResponse
+    run = partial(run_graph, service, RouterInput(turn=parsed.turn))
+    return send(run, writer, journal, Pace(server.hold_status_s, server.heartbeat_s), explain=parsed.explain)
