@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,7 +18,10 @@ log = structlog.get_logger("request")
 
 @dataclass(slots=True)
 class RequestJournal:
-    """Gathers what a request's line needs; `close` writes it once."""
+    """Gathers what a request's line needs; `close` writes it once, and shows the journal to each of `watchers`.
+
+    A watcher returns at once, raises nothing, and keeps no text of a person's.
+    """
 
     request_id: str
     dialect: str = "unknown"
@@ -26,7 +30,13 @@ class RequestJournal:
     routed: Routed | None = None
     finished: Finished | None = None
     first_token_s: float | None = None
-    closed: bool = False
+    outcome: str = ""
+    watchers: tuple[Callable[[RequestJournal], None], ...] = ()
+
+    @property
+    def closed(self) -> bool:
+        """Whether the line is written."""
+        return bool(self.outcome)
 
     def saw(self, event: RouterEvent) -> None:
         """Take note of an event."""
@@ -55,7 +65,7 @@ class RequestJournal:
         """Write the line; `outcome` is `ok`, `client_gone` or an error's code."""
         if self.closed:
             return
-        self.closed = True
+        self.outcome = outcome
         facts: dict[str, Any] = {
             "id": self.request_id,
             "outcome": outcome,
@@ -66,6 +76,8 @@ class RequestJournal:
         if self.first_token_s is not None:
             facts["first_token_s"] = round(self.first_token_s, 3)
         log.info("request", **facts, **self._routing(), **self._counts())
+        for watch in self.watchers:
+            watch(self)
 
     def _routing(self) -> dict[str, Any]:
         if self.routed is None:

@@ -26,7 +26,6 @@ from config.errors import BadRequest, RouterError
 from config.schema import Mode
 from graphs.state import RouterInput
 from wire.errors import error_object, error_row
-from wire.journal import RequestJournal
 from wire.request_id import current_request_id
 from wire.run import open_run, run_graph
 from wire.service import RouterService
@@ -76,10 +75,11 @@ class PublishedGraph(RunnableGenerator[Any, Any]):
             yield AIMessageChunk(content=error.message, response_metadata=told, chunk_position="last")
 
     async def _chunks(self, question: Any) -> AsyncGenerator[AIMessageChunk, None]:
-        journal = RequestJournal(current_request_id(), dialect="langserve")
+        service = self._service()
+        journal = service.journal(current_request_id(), dialect="langserve")
         outcome = "client_gone"
         try:
-            run = partial(run_graph, self._service(), _graph_input(question))
+            run = partial(run_graph, service, _graph_input(question))
             async with open_run(run, journal) as inbox:
                 event: RouterEvent | None = None
                 while not isinstance(event, Finished):

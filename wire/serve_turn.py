@@ -15,7 +15,6 @@ from graphs.state import RouterInput
 from wire.answering import Pace, StreamResponse, WholeResponse
 from wire.chunks import Stamp
 from wire.errors import NGINX_CLIENT_GONE, error_response, error_row
-from wire.journal import RequestJournal
 from wire.limits import read_bounded_json
 from wire.openai_request import ChatRequest
 from wire.parse import ParsedRequest, parse_turn
@@ -40,7 +39,7 @@ async def serve_turn(request: Request, read: ReadBody, *, id_prefix: str, refuse
     """
     service = service_of(request)
     server = service.settings.server
-    journal = RequestJournal(request_id_of(request))
+    journal = service.journal(request_id_of(request))
     try:
         chat, make_writer = read(await read_bounded_json(request, server))
         parsed = parse_turn(chat, request.headers)

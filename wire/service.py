@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from starlette.requests import Request
@@ -13,6 +14,7 @@ from graphs.deps import Deps
 from graphs.router import RouterGraph
 from retrievers.memory import MemoryService
 from retrievers.types import Embedder
+from wire.journal import RequestJournal
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +32,12 @@ class RouterService:
     embedder: Embedder
     version: str
     sessions_note: str | None = None
+    watchers: tuple[Callable[[RequestJournal], None], ...] = ()
     started: float = field(default_factory=time.monotonic)
+
+    def journal(self, request_id: str, dialect: str = "unknown") -> RequestJournal:
+        """A new request's journal, which `watchers` are shown when it is closed."""
+        return RequestJournal(request_id, dialect=dialect, watchers=self.watchers)
 
 
 def service_of(request: Request) -> RouterService:

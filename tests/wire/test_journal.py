@@ -70,3 +70,10 @@ def test_headers_are_printable_ascii(reason: str, conversation: str) -> None:
     for name, value in headers.items():
         assert all(" " <= char <= "~" for char in value), name
         assert len(value) <= 200
+
+
+def test_watchers_see_a_closed_journal_once() -> None:
+    seen: list[str] = []
+    journal = RequestJournal("r1", watchers=(lambda closed: seen.append(f"{closed.request_id} {closed.outcome}"),))
+    line_of(journal, "client_gone")
+    assert seen == ["r1 client_gone"]
