@@ -40,7 +40,11 @@ async def look_at_embedded(api: OllamaApi, roles: Roles, *, model: str, reason: 
     """The embedded backend, whose one model takes every role; raises as `look_at_ollama`."""
     version = await api.version(timeout_s)
     window = (await api.facts(model)).window_tokens or 0
-    cards = {role: await _card(api, role, settings, model, window) for role, settings in roles.items()}
+    weights_bytes = (await api.pulled()).get(model)
+    cards = {
+        role: await _card(api, role, settings, model, window, weights_bytes=weights_bytes)
+        for role, settings in roles.items()
+    }
     return BackendStatus("embedded", api.base_url, version, reason, cards, pulls(roles))
 
 

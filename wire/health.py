@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 
+from backends.budget import MemoryPlan
+from backends.live_view import loaded_as_ours
+from backends.types import LoadedModel, ModelCard
 from config.schema import ROLES, Role
 from wire.service import RouterService, service_of
 
@@ -38,6 +42,7 @@ async def health(request: Request) -> dict[str, Any]:
 
 async def describe(service: RouterService) -> dict[str, Any]:
     """Backend, models, embedder and memory, as JSON."""
+    loaded = await service.models.loaded()
     status = service.models.status
     embedder = service.embedder.status()
     degraded = (
@@ -58,8 +63,9 @@ async def describe(service: RouterService) -> dict[str, Any]:
             "reachable": status.reachable,
             "reason": status.reason,
             "waiting_calls": dict(service.models.waiting_calls),
+            "memory_plan": _memory_plan(service.models.memory_plan),
         },
-        "models": {role: _model(service, role) for role in ROLES},
+        "models": {role: _model(service, role, loaded or {}) for role in ROLES},
         "counting": service.deps.speeds.counting.report(),
         "embedder": asdict(embedder),
         "memory": await _memory(service),
@@ -67,7 +73,23 @@ async def describe(service: RouterService) -> dict[str, Any]:
     }
 
 
-def _model(service: RouterService, role: Role) -> dict[str, Any]:
+def _memory_plan(plan: MemoryPlan) -> dict[str, Any]:
+    return {
+        "available_gb": round(plan.available_gb, 1),
+        "needed_gb": round(plan.total_gb(), 1),
+        "cache_type": plan.cache_type,
+        "models": {
+            need.model: {
+                "weights_gb": round(need.weights_gb, 1),
+                "cache_gb": round(need.cache_gb(plan.cache_type), 1),
+            }
+            for need in plan.needs
+        },
+        "problem": plan.problem(),
+    }
+
+
+def _model(service: RouterService, role: Role, loaded: Mapping[str, LoadedModel]) -> dict[str, Any]:
     status = service.models.status
     card, pull = status.models.get(role), status.missing.get(role)
     described: dict[str, Any] = {
@@ -81,10 +103,26 @@ def _model(service: RouterService, role: Role) -> dict[str, Any]:
             "tools": card.tools,
             "vision": card.vision,
             "thinking": card.thinking,
+            "loaded": _loaded(loaded[card.name], card) if card.name in loaded else None,
         }
     if pull:
         described["to_get_it"] = pull
     return described
+
+
+def _loaded(model: LoadedModel, card: ModelCard) -> dict[str, Any]:
+    foreign = (
+        f"Another client loaded it with a window of {model.window_tokens} tokens, ours is {card.window_tokens}: the "
+        "next call loads it anew. Let that client come through this service, or send the same num_ctx."
+    )
+    return {
+        "window_tokens": model.window_tokens,
+        "size_bytes": model.size_bytes,
+        "vram_bytes": model.vram_bytes,
+        "ram_share": round(model.ram_share, 3),
+        "expires_at": model.expires_at.isoformat() if model.expires_at else None,
+        "note": None if loaded_as_ours(model, card.window_tokens) else foreign,
+    }
 
 
 async def _memory(service: RouterService) -> dict[str, Any]:

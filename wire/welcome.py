@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from rich.console import Console, Group
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from backends.budget import MemoryPlan, plan_memory
 from backends.types import BackendStatus
 from config.schema import ROLES, Settings
 from retrievers.types import BankStatus
@@ -20,7 +22,7 @@ def show_welcome(settings: Settings, base_url: str, status: BackendStatus, bank:
 
 def welcome(settings: Settings, base_url: str, status: BackendStatus, bank: BankStatus | None) -> Panel:
     """The panel that `show_welcome` prints."""
-    parts: list[Table | Text] = [
+    parts: list[RenderableType] = [
         _rows(
             ("Listening on", Text(base_url, style="bold green")),
             ("Health", Text(f"{base_url}/health")),
@@ -31,7 +33,7 @@ def welcome(settings: Settings, base_url: str, status: BackendStatus, bank: Bank
         Text("\nModels", style="bold"),
         _backend_line(status),
         _models(settings, status),
-        _memory_plan(settings),
+        _memory_plan(settings, plan_memory(status.models.values(), settings.models)),
         Text("\nMemory bank", style="bold"),
         Text(_bank_line(bank)),
         Text("\nStop with Ctrl-C", style="dim"),
@@ -79,15 +81,19 @@ def _models(settings: Settings, status: BackendStatus) -> Table:
     return table
 
 
-def _memory_plan(settings: Settings) -> Text:
+def _memory_plan(settings: Settings, plan: MemoryPlan) -> Padding:
     planned, available = settings.models.planned_gb, settings.models.available_gb
-    if planned <= available:
-        return Text(f"  planned: {planned:g} of {available:g} GB for models", style="dim")
-    return Text(
-        f"  planned: {planned:g} GB for models, but only {available:g} GB are free for them\n"
-        "  (machine and memory_gb in models.yaml): Ollama will swap models",
-        style="yellow",
-    )
+    if problem := plan.problem():
+        text = Text(problem, style="yellow")
+    elif planned > available:
+        text = Text(
+            f"planned: {planned:g} GB for models, but only {available:g} GB are free for them "
+            "(machine and memory_gb in models.yaml): Ollama will swap models",
+            style="yellow",
+        )
+    else:
+        text = Text(f"planned: {planned:g} of {available:g} GB for models", style="dim")
+    return Padding(text, (0, 0, 0, 2))
 
 
 def _bank_line(bank: BankStatus | None) -> str:

@@ -1,5 +1,6 @@
 """With Ollama there and a model missing, the service runs with what is there and names the command to type."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -119,3 +120,24 @@ async def test_health_tells_its_state(tmp_path: Path) -> None:
         assert (await running.http.get("/health/live")).json() == {"status": "alive"}
         ready = await running.http.get("/health/ready")
         assert (ready.status_code, ready.json()["status"]) == (200, "ready")
+
+
+async def test_health_tells_what_is_loaded_and_where(tmp_path: Path) -> None:
+    there = [FAST, replace(CODER, vram_bytes=4_975_000_000), LARGE]
+    async with ScriptedOllama(there) as ollama, running_service(ollama, tmp_path) as running:
+        assert (await running.chat(model="implementation")).status_code == 200
+        ollama.residency.load(LARGE, num_ctx=4096)
+        models = (await health_of(running))["models"]
+        assert models["memory_fast"]["loaded"] is None
+        coder, large = models["implementation"]["loaded"], models["memory_analysis"]["loaded"]
+        assert (coder["window_tokens"], coder["vram_bytes"], coder["ram_share"]) == (131_072, 4_975_000_000, 0.75)
+        assert (coder["note"], large["window_tokens"]) == (None, 4096)
+        assert "window of 4096 tokens, ours is 200000" in large["note"]
+
+
+async def test_health_tells_what_the_models_take(tmp_path: Path) -> None:
+    async with ScriptedOllama() as ollama, running_service(ollama, tmp_path) as running:
+        plan = (await health_of(running))["backend"]["memory_plan"]
+        assert (plan["available_gb"], plan["needed_gb"], plan["cache_type"]) == (116, 183.6, "f16")
+        assert plan["models"]["qwen2.5-coder:32b"] == {"weights_gb": 19.9, "cache_gb": 34.4}
+        assert "used_window_tokens" in plan["problem"]
