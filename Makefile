@@ -16,13 +16,16 @@ endif
 PY := $(BIN)/python
 
 .DEFAULT_GOAL := help
-.PHONY: help run install install-dev test check format clean lock notebooks train bench bench-peers
+.PHONY: help run doctor install install-dev test check format clean lock notebooks train bench bench-peers
 
 help: ## Show what there is
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 run: install ## Start the service on http://127.0.0.1:8000 (HOST=, PORT=, OLLAMA_BASE_URL= may be given)
 	@$(PY) server.py
+
+doctor: install ## Look at Ollama, models, memory, stores and the memory bank: what is wrong, and the fix
+	@$(PY) -m backends.doctor
 
 install: $(VENV)/.installed ## Make .venv and install the lock into it
 

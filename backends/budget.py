@@ -71,10 +71,11 @@ class MemoryPlan:
         return (
             f"With their windows full, the models take {self.total_gb():.0f} GB (weights + {self.cache_type} cache: "
             f"{self.figures()}), and {self.available_gb:.0f} GB are there for them ({self.ram_gb:g} of RAM, "
-            f"{self.vram_gb:g} of VRAM), so that Ollama unloads one to load another: {self._fix()}."
+            f"{self.vram_gb:g} of VRAM), so that Ollama unloads one to load another: {self.fix()}."
         )
 
-    def _fix(self) -> str:
+    def fix(self) -> str:
+        """What would make it fit."""
         smaller = [each for each, size in BYTES_PER_VALUE.items() if size < BYTES_PER_VALUE[self.cache_type]]
         for cache_type in smaller:
             if (total := self.total_gb(cache_type)) <= self.available_gb:

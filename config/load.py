@@ -55,6 +55,12 @@ def load_settings(config_dir: Path | None = None, environment: Mapping[str, str]
     )
 
 
+def ollama_variables(environment: Mapping[str, str] | None = None) -> dict[str, str]:
+    """What is set of Ollama's own variables, as this shell has them; Ollama, as a service, may have others."""
+    known = os.environ if environment is None else environment
+    return {key: value for key, value in known.items() if key.startswith("OLLAMA_") and value.strip()}
+
+
 def _secret(environment: Mapping[str, str], variable: str) -> SecretStr | None:
     key = environment.get(variable, "").strip()
     return SecretStr(key) if key else None

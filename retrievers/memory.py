@@ -81,6 +81,11 @@ class MemoryService:
         )
         self._reporter = BankReporter()
 
+    @property
+    def embedder(self) -> Embedder | None:
+        """What makes the vectors; None where words have to do."""
+        return self._embedder
+
     async def recall(
         self,
         workspace: Path,

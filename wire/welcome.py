@@ -12,7 +12,7 @@ from backends.budget import MemoryPlan, plan_memory
 from backends.types import BackendStatus
 from config.schema import ROLES, Settings
 from retrievers.types import BankStatus
-from wire.models import reliable_window
+from wire.cline_settings import cline_settings
 
 
 def show_welcome(settings: Settings, base_url: str, status: BackendStatus, bank: BankStatus | None) -> None:
@@ -49,13 +49,8 @@ def _rows(*rows: tuple[str, Text]) -> Table:
 
 
 def _cline_settings(settings: Settings, base_url: str, status: BackendStatus) -> Table:
-    window = reliable_window(status.models)
-    return _rows(
-        ("  Base URL", Text(f"{base_url}/v1", style="bold")),
-        ("  API key", Text("the one in API_KEY" if settings.api_key else "anything, for example sk-local")),
-        ("  Model ID", Text(settings.server.model_id, style="bold")),
-        ("  Context window size", Text(str(window) if window else "told here once a model is there")),
-    )
+    values = cline_settings(settings, base_url, status.models)
+    return _rows(*((f"  {name}", Text(value, style="bold")) for name, value in values.items()))
 
 
 def _backend_line(status: BackendStatus) -> Text:

@@ -18,6 +18,7 @@ from graphs.sessions import Conversation
 from retrievers.loading import loading_ended
 from wire.route import explain, explanation
 from wire.terminal.configuration import configuration_commands
+from wire.terminal.doctor import add_doctor
 from wire.terminal.memory import memory_commands
 from wire.terminal.parts import AsJson, Parts, Workspace, folder_of, print_json, told
 from wire.terminal.shown import conversations_table, decision_shown
@@ -77,6 +78,7 @@ def build_terminal(parts: Parts) -> typer.Typer:
         else:
             Console().print("No conversation is remembered yet.")
 
+    add_doctor(terminal, parts)
     terminal.add_typer(memory_commands(parts), name="memory")
     terminal.add_typer(configuration_commands(parts), name="config")
     return terminal
