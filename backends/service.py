@@ -121,15 +121,15 @@ class ModelService:
         self._warming.give_way(card.name)
         async with self._leases.hold(card.name):
             self._warming.give_way(card.name)
-            self._live.expire()
             try:
                 yield self._chat_model(card)
             finally:
                 self._live.expire()
 
     async def _is_ready(self, name: str) -> bool:
-        """Whether a call finds the model loaded; where the server does not tell, the call itself has to load it."""
+        """Whether the call that begins now finds its model loaded; where that is not told, it has to load it itself."""
         occupancy = await self.occupancy()
+        self._live.expire()
         return occupancy.loaded is None or occupancy.holds(name)
 
     def warm(self, role: Role) -> None:

@@ -74,6 +74,11 @@ class TokenCounts:
         self._lock = Lock()
         self.counted = 0
 
+    def knows(self, digest: str) -> bool:
+        """Whether `of` would count nothing."""
+        with self._lock:
+            return digest in self._tokens
+
     def of(self, digest: str, count: Callable[[], int]) -> int:
         """What `count` gave for this digest when it was last called for it, or gives now."""
         with self._lock:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -72,6 +73,13 @@ def places_of(index: int, chain: list[str], measured: Measured, conversation: st
 def block_tokens(blocks: Mapping[int, str], counts: TokenCounts) -> dict[int, int]:
     """Our count of each block, by index. CPU-bound where a block is new."""
     return {index: counts.of(digest_of(block), partial(count_text, block)) for index, block in blocks.items()}
+
+
+async def count_blocks(blocks: Mapping[int, str], counts: TokenCounts) -> dict[int, int]:
+    """As `block_tokens`; goes to a thread only where a block is new."""
+    if all(counts.knows(digest_of(block)) for block in blocks.values()):
+        return block_tokens(blocks, counts)
+    return await asyncio.to_thread(block_tokens, blocks, counts)
 
 
 def that_fit(blocks: Mapping[int, str], tokens: Mapping[int, int], ledger: Ledger) -> tuple[dict[int, str], Ledger]:

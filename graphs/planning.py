@@ -19,7 +19,7 @@ from chains.turn import Turn
 from config.errors import ContextTooLong, MemoryUnavailable, RouterError
 from config.schema import MemorySettings, Role
 from graphs.deps import Deps
-from graphs.kept_memory import block_tokens, find_kept
+from graphs.kept_memory import count_blocks, find_kept
 from graphs.sessions import Known
 from graphs.state import RouteUpdate
 
@@ -47,7 +47,7 @@ async def plan(turn: Turn, deps: Deps, *, dry: bool = False) -> RouteUpdate:
     known = await _known(turn, chain, place, deps, touch=not dry)
     conversation = turn.session or known.conversation
     kept = await find_kept(turn, chain, measured, known, conversation=conversation, deps=deps, touch=not dry)
-    tokens = await asyncio.to_thread(block_tokens, kept.blocks, deps.counts)
+    tokens = await count_blocks(kept.blocks, deps.counts)
     corrections = deps.speeds.counting.of(card.name for card in cards.values())
     parts = replace(measured.parts, memory=sum(tokens.values()), corrections=corrections)
     vector = None

@@ -110,6 +110,7 @@ class StreamResponse(AnswerResponse):
         self._begun = False
         self._opened = False
         self._spoke = False
+        self._unsent = b""
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         async with open_run(self._run, self._journal) as inbox:
@@ -130,14 +131,15 @@ class StreamResponse(AnswerResponse):
         try:
             if first is None and self._explain and self._journal.routed is None:
                 first = await self._next(inbox, send)  # the decision, which the first chunk is to tell
-            await self._open(send)
+            self._open()
             event = first if first is not None else await self._next(inbox, send)
             while not isinstance(event, Finished):
                 if written := self._writer.event(event):
                     self._spoke = True
-                    await _send(send, written)
+                    self._unsent += written
                 event = await self._next(inbox, send)
-            await _send(send, self._writer.ended(event))
+            self._unsent += self._writer.ended(event)
+            await self._flush(send)
             await inbox.drain()
         except RouterError as error:
             await self._end_broken(error, send)
@@ -160,10 +162,15 @@ class StreamResponse(AnswerResponse):
         await send({"type": "http.response.start", "status": 200, "headers": raw})
         self._begun = True
 
-    async def _open(self, send: Send) -> None:
+    def _open(self) -> None:
         if not self._opened:
             self._opened = True
-            await _send(send, self._writer.opened(self._explanation()))
+            self._unsent += self._writer.opened(self._explanation())
+
+    async def _flush(self, send: Send) -> None:
+        if self._unsent:
+            unsent, self._unsent = self._unsent, b""
+            await _send(send, unsent)
 
     async def _break_off(self, error: RouterError, scope: Scope, receive: Receive, send: Send) -> None:
         if not self._begun:
@@ -172,12 +179,16 @@ class StreamResponse(AnswerResponse):
             await self._end_broken(error, send)
 
     async def _end_broken(self, error: RouterError, send: Send) -> None:
-        await self._open(send)
+        self._open()
+        await self._flush(send)
         await _send(send, self._writer.broken(error, spoke=self._spoke), more=False)
         self._journal.close(error_row(error).code)
 
     async def _next(self, inbox: Inbox, send: Send) -> RouterEvent:
-        """The next event; heartbeats while there is none."""
+        """The next event. What is written is sent as soon as there is none; then come heartbeats."""
+        if inbox.has_next:
+            return await inbox.next()
+        await self._flush(send)
         while True:
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._pace.heartbeat_s):

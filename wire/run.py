@@ -75,6 +75,11 @@ class Inbox:
         finally:
             self._ended.set()
 
+    @property
+    def has_next(self) -> bool:
+        """Whether `next` would return at once."""
+        return not self._queue.empty()
+
     async def next(self) -> RouterEvent:
         """The next event; raises the `RouterError` the run ended with, `UpstreamBroken` past its last event."""
         item = await self._queue.get()

@@ -15,7 +15,7 @@ from chains.correction import Correction
 from chains.counting import count_text
 from chains.ledger import Ledger
 from graphs.deps import Deps
-from graphs.kept_memory import block_tokens, places_of, that_fit
+from graphs.kept_memory import count_blocks, places_of, that_fit
 from graphs.state import MemoryUpdate, RouterState
 from retrievers.asked import asks_for_bank
 from retrievers.types import Retrieval
@@ -36,7 +36,7 @@ async def read_memory(state: RouterState, runtime: Runtime[Deps]) -> MemoryUpdat
     """Put back the blocks of earlier turns as they were; for a person's new turn, recall and remember a new one."""
     deps, kept, name = runtime.context, state["kept"], state["card"].name
     correction = deps.speeds.counting.of([name])[name]
-    tokens = await asyncio.to_thread(block_tokens, kept.blocks, deps.counts)
+    tokens = await count_blocks(kept.blocks, deps.counts)
     blocks, ledger = that_fit(
         kept.blocks, {index: correction.of(each) for index, each in tokens.items()}, state["ledger"]
     )
@@ -47,7 +47,7 @@ async def read_memory(state: RouterState, runtime: Runtime[Deps]) -> MemoryUpdat
         await deps.sessions.keep_block(recalled.block, places)
         if recalled.block:
             blocks[kept.asks] = recalled.block
-    tokens = await asyncio.to_thread(block_tokens, blocks, deps.counts)
+    tokens = await count_blocks(blocks, deps.counts)
     added = tokens[kept.asks] if kept.asks is not None and recalled.block else 0
     return {
         "blocks": blocks,
