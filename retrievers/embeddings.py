@@ -1,7 +1,5 @@
 """The packaged all-MiniLM-L6-v2 behind LangChain's `Embeddings`: on the CPU, offline, loaded in the
 background.
-
-The only importer of sentence-transformers, and through it of torch, which takes seconds: so never at import.
 """
 
 from __future__ import annotations
@@ -14,12 +12,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from langchain_core.embeddings import Embeddings
 
 from config.errors import MemoryUnavailable
+from retrievers.minilm import MiniLM
 from retrievers.types import EmbedderStatus, Vectors
 
 MODEL_NAME = "all-MiniLM-L6-v2"
@@ -68,7 +66,7 @@ class LocalEmbedder(Embeddings):
     def __init__(self, *, model_dir: Path | None = None, threads: int | None = None) -> None:
         self._model_dir = model_dir
         self._threads = threads or min(MAX_THREADS, os.cpu_count() or 1)
-        self._model: Any = None
+        self._model: MiniLM | None = None
         self._status = EmbedderStatus("not loaded")
         self._starting = threading.Lock()
         self._settled = threading.Event()
@@ -109,22 +107,15 @@ class LocalEmbedder(Embeddings):
         self._settled.wait(timeout_s)
         return self.is_ready
 
-    def embed_array(self, texts: list[str], *, urgent: bool = False) -> Vectors:
+    def embed_array(self, texts: list[str]) -> Vectors:
         """`(len(texts), 384)` float32, L2-normalised; blocks. Raises `MemoryUnavailable` if there is no
         model.
         """
-        if not self.wait_until_loaded():
-            raise MemoryUnavailable(self._status.detail or "The embedder is not loaded.")
+        model = self._loaded()
         rows = np.empty((len(texts), DIMENSION), dtype=np.float32)
         for batch in _batches(texts):
-            with self._turn(urgent=urgent):
-                rows[batch] = self._model.encode(
-                    [texts[row] for row in batch],
-                    batch_size=BATCH_TEXTS,
-                    convert_to_numpy=True,
-                    normalize_embeddings=True,
-                    show_progress_bar=False,
-                )
+            with self._turn(urgent=False):
+                rows[batch] = model.documents([texts[row] for row in batch])
         return rows
 
     def embed_documents(self, texts: list[str]) -> list[list[float]]:
@@ -133,8 +124,10 @@ class LocalEmbedder(Embeddings):
         return rows
 
     def embed_query(self, text: str) -> list[float]:
-        """One row of `embed_array`, ahead of documents that wait."""
-        row: list[float] = self.embed_array([text], urgent=True)[0].tolist()
+        """As a row of `embed_array`, ahead of documents that wait."""
+        model = self._loaded()
+        with self._turn(urgent=True):
+            row: list[float] = model.query(text).tolist()
         return row
 
     async def aembed_documents(self, texts: list[str]) -> list[list[float]]:
@@ -144,6 +137,12 @@ class LocalEmbedder(Embeddings):
     async def aembed_query(self, text: str) -> list[float]:
         """`embed_query` in a thread."""
         return await asyncio.to_thread(self.embed_query, text)
+
+    def _loaded(self) -> MiniLM:
+        self.wait_until_loaded()
+        if self._model is None:
+            raise MemoryUnavailable(self._status.detail or "The embedder is not loaded.")
+        return self._model
 
     @contextmanager
     def _turn(self, *, urgent: bool) -> Iterator[None]:
@@ -176,7 +175,7 @@ class LocalEmbedder(Embeddings):
         finally:
             self._settled.set()
 
-    def _open_model(self) -> Any:
+    def _open_model(self) -> MiniLM:
         # Read by the libraries when they are imported; nothing here may ever ask the network.
         os.environ.update(_ENVIRONMENT)
         # OpenMP threads that spin while they wait make a query thirty times slower once a model keeps the cores busy.
@@ -188,17 +187,12 @@ class LocalEmbedder(Embeddings):
                 "put the model's folder into MODEL_CACHE_DIR."
             )
         try:
-            import torch  # noqa: PLC0415 - takes seconds
-            from sentence_transformers import SentenceTransformer  # noqa: PLC0415
+            return MiniLM(place, threads=self._threads)
         except ImportError as exc:
             missing = exc.name or "torch"
             raise MemoryUnavailable(
                 f"{missing} cannot be imported; `pip install sentence-transformers torch` brings vectors."
             ) from None
-        torch.set_num_threads(self._threads)
-        model = SentenceTransformer(str(place), device="cpu", local_files_only=True)
-        model.encode(["warm"], show_progress_bar=False)
-        return model
 
 
 def _batches(texts: list[str]) -> Iterator[list[int]]:

@@ -7,6 +7,8 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ import pytest
 from config.errors import MemoryUnavailable
 from retrievers.embeddings import MODEL_NAME, LocalEmbedder, find_model
 from retrievers.memory import MemoryService
+from retrievers.minilm import MiniLM, ShortWay
 from tests.retrievers.memory_support import count_words, words, write_bank
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -46,8 +49,45 @@ def test_vectors_are_normalised_rows_in_the_order_of_the_texts(embedder: LocalEm
     assert rows.dtype == np.float32
     assert np.allclose(np.linalg.norm(rows, axis=1), 1.0, atol=1e-5)
     for row, text in zip(rows, texts, strict=True):
-        assert row @ np.array(embedder.embed_query(text)) > 0.999
+        assert np.allclose(row, embedder.embed_query(text), atol=2e-4)
     assert embedder.embed_array([]).shape == (0, 384)
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "",
+        "  ",
+        "?",
+        "Which port does the tide gauge use?",
+        "潮位計のポートは？",
+        "Où est le port ?\n```py\nx = 1\n```",
+        words(900),
+    ],
+)
+def test_a_question_has_the_vector_it_would_have_as_a_passage(embedder: LocalEmbedder, question: str) -> None:
+    """It goes a shorter way through the model, in which the weights are of half precision."""
+    as_question, as_passage = np.array(embedder.embed_query(question)), embedder.embed_array([question])[0]
+    assert as_question @ as_passage > 0.99999
+    assert np.abs(as_question - as_passage).max() < 2e-4
+
+
+def test_without_half_precision_the_vectors_are_equal(embedder: LocalEmbedder, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = find_model(None)
+    assert place is not None
+    monkeypatch.setattr("torch.backends.quantized", SimpleNamespace(supported_engines=["qnnpack"]))
+    question = "Which port does the tide gauge use?"
+    assert np.allclose(MiniLM(place, threads=1).query(question), embedder.embed_array([question])[0], atol=1e-5)
+
+
+def test_a_model_built_in_another_way_is_asked_as_its_library_does(
+    embedder: LocalEmbedder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = find_model(None)
+    assert place is not None
+    monkeypatch.setattr(ShortWay, "__call__", lambda *_: np.zeros(384))
+    question = "Which port does the tide gauge use?"
+    assert np.allclose(MiniLM(place, threads=1).query(question), embedder.embed_array([question])[0], atol=1e-5)
 
 
 async def test_the_event_loop_is_free_while_embedding(embedder: LocalEmbedder) -> None:
@@ -160,9 +200,9 @@ def test_loading_does_not_block_its_caller() -> None:
     started = threading.Event()
 
     class Held(LocalEmbedder):
-        def _open_model(self) -> object:
+        def _open_model(self) -> MiniLM:
             assert started.wait(10)
-            return object()
+            return cast("MiniLM", object())
 
     embedder = Held()
     embedder.start_loading()
