@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from itertools import accumulate
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,9 @@ from retrievers.types import Vectors
 
 FORMAT = "2"
 _KEYS_PER_QUERY = 500
+_WIDER_FRACTION = 23 - 10
+_SIGN_EXPONENT_FRACTION = np.int32(~0x7000_0000)
+_BIAS_SET_RIGHT = np.float32(2.0 ** (127 - 15))
 _TABLES = {"lines": "content_id TEXT PRIMARY KEY, vectors BLOB NOT NULL"}
 
 
@@ -68,10 +72,10 @@ class LineVectors:
         found = [(key, data) for key, data in found if self._is_whole(data)]
         if not found:
             return {}
-        rows = np.frombuffer(b"".join(data for _, data in found), dtype=np.float16).reshape(-1, self._dimension)
-        ends = np.cumsum([len(data) // (2 * self._dimension) for _, data in found])
-        parts = np.split(rows.astype(np.float32) @ vector, ends[:-1])
-        return {key: part for (key, _), part in zip(found, parts, strict=True)}
+        rows = _widened(b"".join(data for _, data in found)).reshape(-1, self._dimension)
+        cosines = rows @ vector
+        ends = list(accumulate(len(data) // (2 * self._dimension) for _, data in found))
+        return {key: cosines[start:end] for (key, _), start, end in zip(found, [0, *ends], ends, strict=False)}
 
     def close(self) -> None:
         """Close the file."""
@@ -98,3 +102,15 @@ class LineVectors:
             "The vectors of lines cannot be used; check VECTOR_STORE_PATH and the disk's space, or delete the index "
             "folder."
         )
+
+
+def _widened(halves: bytes) -> Vectors:
+    """Finite half precision as single precision, several times as fast as numpy's own: the bits of sign, exponent and
+    fraction in their new places, then the exponent's bias set right; in place, as fresh memory costs more than that.
+    """
+    bits = np.frombuffer(halves, dtype=np.int16).astype(np.int32)
+    bits <<= _WIDER_FRACTION
+    bits &= _SIGN_EXPONENT_FRACTION
+    wide = bits.view(np.float32)
+    wide *= _BIAS_SET_RIGHT
+    return wide

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from functools import lru_cache
 from pathlib import Path
 
 from retrievers.builder import IndexBuilder
 from retrievers.layouts import DEFAULT_FOLDERS
+from retrievers.line_counts import by_lines
 from retrievers.listing import DEFAULT_LIMITS, BankLimits
 from retrievers.open_banks import OpenBanks, OpenedBank
 from retrievers.recalling import Recaller
@@ -16,7 +16,6 @@ from retrievers.report import BankReport, BankReporter
 from retrievers.stores.faiss import FaissStore
 from retrievers.types import BankStatus, Embedder, IndexStatus, OpenStore, Retrieval, TokenCounter
 
-COUNTED_TEXTS_KEPT = 65_536
 CLOSE_TIMEOUT_S = 10.0
 SEARCH_TOKENS = 100_000
 
@@ -27,7 +26,7 @@ class MemoryService:
     Args:
         vector_store_path: Folder of the indexes, one subfolder a bank; made when needed.
         embedder: Makes the vectors; None to work without any.
-        count_tokens: Counts a passage as rendered (source line and text).
+        count_tokens: Counts a passage as rendered (source line and text); see `by_lines` for what it must hold to.
         workspace_roots: Only workspaces in these folders are read; empty means any directory.
         folders: Where a bank may lie in a workspace, in order of preference.
         candidates: How many passages are asked of the vector store.
@@ -62,7 +61,7 @@ class MemoryService:
         self._embedder = embedder
         self._recaller = Recaller(
             embedder=embedder,
-            count_tokens=lru_cache(maxsize=COUNTED_TEXTS_KEPT)(count_tokens),
+            count_tokens=by_lines(count_tokens),
             candidates=candidates,
             prefer_whole=prefer_whole,
             whole_bank_tokens=whole_bank_tokens,

@@ -23,15 +23,15 @@ def whole_bank(corpus: Corpus, budget_tokens: int, count_tokens: TokenCounter) -
 
 def fill(passages: Iterable[Passage], budget_tokens: int, count_tokens: TokenCounter) -> tuple[Passage, ...]:
     """The passages that fit, first come first served, each with its `tokens`; one that does not fit is passed
-    over.
+    over, without being counted where its length tells.
     """
     taken: list[Passage] = []
     left = budget_tokens
     for passage in passages:
         if left <= 0:
             break
-        tokens = count_tokens(passage.rendered)
-        if tokens <= left:
+        rendered = passage.rendered
+        if len(rendered) <= left * BYTES_PER_TOKEN_AT_MOST and (tokens := count_tokens(rendered)) <= left:
             taken.append(replace(passage, tokens=tokens))
             left -= tokens
     return tuple(taken)

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from config.errors import IndexMismatch
-from retrievers.line_vectors import LineVectors, lines_file
+from retrievers.line_vectors import LineVectors, _widened, lines_file
 from retrievers.types import Vectors
 from tests.retrievers.memory_support import WAYS_TO_DAMAGE
 
@@ -38,6 +38,12 @@ def test_each_line_is_compared(lines: LineVectors) -> None:
     query[1], query[3] = 0.5, 0.25
     found = lines.similarities(query, ["one", "two", "gone"])
     assert {key: scores.tolist() for key, scores in found.items()} == {"one": [0, 0.5, 0], "two": [0.25]}
+
+
+def test_every_half_is_read_as_numpy_reads_it() -> None:
+    halves = np.arange(2**16, dtype=np.uint16).view(np.float16)
+    finite = halves[np.isfinite(halves)]
+    assert np.array_equal(_widened(finite.tobytes()), finite.astype(np.float32))
 
 
 def test_many_passages_are_read_in_one_go(lines: LineVectors) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from hypothesis import given
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from retrievers.lines import GAP, excerpt, line_groups
 from retrievers.packing import pack
 from retrievers.ranking import Candidate, Ranking
+from retrievers.selection import fill
 from retrievers.types import Passage
 
 
@@ -64,3 +66,18 @@ def test_the_best_group_that_fits_comes_first(scores: list[list[float]], budget:
         _, number, group = min(fitting)
         assert taken[0].file == f"memory-bank/f{number}.md"
         assert candidates[number].groups[group].text in taken[0].text
+
+
+def test_what_is_far_too_long_is_not_counted() -> None:
+    """Of a question worth little, every passage that was left was counted in vain."""
+    short = Passage("the tide gauge\n", "memory-bank/f1.md", "Port", 1, 1, datetime.now(UTC))
+    long = replace(short, text=short.text * 40)
+    counted: list[str] = []
+
+    def count(text: str) -> int:
+        counted.append(text)
+        return count_all(text)
+
+    taken = fill([long, short, long], 20, count)
+    assert [passage.text for passage in taken] == [short.text]
+    assert counted == [short.rendered]
