@@ -23,7 +23,7 @@ from chains.seconds import Speed
 from config.errors import ConfigError
 from config.load import load_settings
 from config.schema import ROLES, RoleSettings, Settings
-from graphs.deps import Arbiter, Deps
+from graphs.deps import Arbiter, Deps, Retries
 from graphs.router import build_router_graph
 from graphs.session_store import open_session_store
 from graphs.sessions import Sessions
@@ -95,6 +95,7 @@ async def open_router(settings: Settings) -> AsyncIterator[RouterService]:
             arbiter=Arbiter({role: roles[role].job for role in ROLES}, routing.arbiter_timeout_s)
             if routing.arbiter
             else None,
+            retries=Retries(settings.backend.retries, settings.backend.retry_wait_s),
         )
         yield RouterService(settings, build_router_graph(), deps, models, memory, embedder, package_version(), note)
 

@@ -75,7 +75,7 @@ class ChatTransport:
             finally:
                 await asyncio.shield(response.aclose())
         except StopAsyncIteration:
-            raise UpstreamBroken(f"The answer of {name} broke off before its end: try again.") from None
+            raise UpstreamBroken(f"The answer of {name} broke off before its end: try again.", transient=True) from None
         except httpx.ConnectTimeout as error:
             raise ConnectTimeout(
                 f"Nothing accepted a connection at {self._base_url} within {self._limits.connect_s:.3g} s "

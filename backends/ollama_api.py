@@ -68,9 +68,9 @@ class OllamaApi:
         answer = await self._call("GET", "/api/ps", timeout_s=timeout_s)
         return tuple(_loaded(model) for model in _models(answer))
 
-    async def facts(self, name: str) -> ModelFacts:
-        """Capabilities and window of one model; raises `ModelMissing` where it is not pulled."""
-        answer = await self._call("POST", "/api/show", body={"model": name})
+    async def facts(self, name: str, timeout_s: float = MANAGEMENT_TIMEOUT_S) -> ModelFacts:
+        """Capabilities and window of one model, without loading it; raises `ModelMissing` where it is not pulled."""
+        answer = await self._call("POST", "/api/show", body={"model": name}, timeout_s=timeout_s)
         info = answer.get("model_info")
         info = info if isinstance(info, dict) else {}
         windows = [value for key, value in info.items() if key.endswith(".context_length") and isinstance(value, int)]

@@ -12,6 +12,7 @@ import httpx
 import structlog
 from langchain_core.language_models import BaseChatModel
 
+from backends.breaker import Breaker, Breakers
 from backends.budget import MemoryPlan, plan_memory
 from backends.chat_model import RouterChatOllama
 from backends.embedded.launcher import EmbeddedBackend
@@ -19,13 +20,16 @@ from backends.keeper import REFRESH_EVERY_S, ServerKeeper
 from backends.leases import Leases
 from backends.live_view import LiveView, loaded_as_ours
 from backends.ndjson import ChatTransport
-from backends.ollama_api import unreachable
+from backends.ollama_api import OllamaApi, unreachable
 from backends.patience import CallLimits
 from backends.residency import Footprint, Residency, keep_alive_seconds
 from backends.schedule import Limits
 from backends.types import BackendStatus, LoadedModel, ModelCard, Occupancy
 from backends.warming import Warming
 from config.schema import BackendSettings, ModelsFile, Role
+
+# A broken model is looked at while a request waits for its decision.
+LOOK_TIMEOUT_S = 0.5
 
 log = structlog.get_logger(__name__)
 
@@ -63,6 +67,9 @@ class ModelService:
             self._load_s_of(load_s or (lambda role: models.roles[role].load_s)),
         )
         self._warming = Warming(self._load, self.occupancy, lambda: self.memory_plan, self._residency)
+        self._breakers = Breakers(
+            failures=settings.breaker_failures, open_s=settings.breaker_open_s, look=self._look_at
+        )
         self._chat_models: dict[Role, tuple[ModelCard, httpx.AsyncClient, RouterChatOllama]] = {}
 
     async def __aenter__(self) -> Self:
@@ -82,6 +89,11 @@ class ModelService:
     def waiting_calls(self) -> Mapping[str, int]:
         """How many calls wait, by model name."""
         return self._leases.waiting
+
+    @property
+    def breakers(self) -> Mapping[str, Breaker]:
+        """Those of the models that were called so far, by model name."""
+        return self._breakers.by_model
 
     @property
     def memory_plan(self) -> MemoryPlan:
@@ -109,7 +121,8 @@ class ModelService:
     async def occupancy(self) -> Occupancy:
         """See `backends.types.Models.occupancy`."""
         loaded = await self.loaded()
-        return Occupancy(None if loaded is None else self._ready(loaded), self._leases.calls)
+        broken = await self._breakers.broken()
+        return Occupancy(None if loaded is None else self._ready(loaded), self._leases.calls, broken)
 
     def _ready(self, loaded: Mapping[str, LoadedModel]) -> dict[str, LoadedModel]:
         windows = {card.name: card.window_tokens for card in self.status.models.values()}
@@ -118,19 +131,26 @@ class ModelService:
     @asynccontextmanager
     async def lease(self, card: ModelCard) -> AsyncIterator[BaseChatModel]:
         """See `backends.types.Models.lease`."""
+        await self._keeper.settled()  # an embedded backend may just be started again
         self._warming.give_way(card.name)
         async with self._leases.hold(card.name):
             self._warming.give_way(card.name)
             try:
-                yield self._chat_model(card)
+                with self._breakers.of(card.name).watch():
+                    yield self._chat_model(card)
             finally:
                 self._live.expire()
 
+    async def _look_at(self, model: str) -> None:
+        """Raises `BackendError` where the server does not know the model; loads nothing."""
+        if http := self._keeper.http:
+            await OllamaApi(http).facts(model, LOOK_TIMEOUT_S)
+
     async def _is_ready(self, name: str) -> bool:
         """Whether the call that begins now finds its model loaded; where that is not told, it has to load it itself."""
-        occupancy = await self.occupancy()
+        loaded = await self.loaded()
         self._live.expire()
-        return occupancy.loaded is None or occupancy.holds(name)
+        return loaded is None or name in self._ready(loaded)
 
     def warm(self, role: Role) -> None:
         """See `backends.types.Models.warm`."""

@@ -78,11 +78,12 @@ class Occupancy:
     """What the model server is busy with, by the model names of the cards.
 
     `loaded` are the roles' models that are loaded the way we call them, so that a call finds them ready; None where
-    that is not known. `calls` is how many run or wait here.
+    that is not known. `calls` is how many run or wait here; `broken` tells why a model gets no call now.
     """
 
     loaded: Mapping[str, LoadedModel] | None = None
     calls: Mapping[str, int] = field(default_factory=dict)
+    broken: Mapping[str, str] = field(default_factory=dict)
 
     def holds(self, name: str) -> bool:
         """Whether a model is known to be loaded."""
@@ -109,6 +110,8 @@ class Models(Protocol):
 
         Raises:
             ModelBusy: too many calls wait for this model already.
+            ModelBroken: its last calls failed, and its time to be tried again has not come.
+            BackendUnavailable: the server has gone.
         """
         ...
 

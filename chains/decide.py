@@ -162,6 +162,7 @@ class Router:
                 )
                 for each in ROLES
             ),
+            fallback=f"{wish.role}: {ruled_out[wish.role]}" if wish.role in ruled_out else None,
         )
 
     def _undecided(self, turn: Turn, held: Held | None, why: str) -> Wish:

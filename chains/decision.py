@@ -62,7 +62,7 @@ class RouteDecision:
     """Which role and model answer, and why; `wanted` is the role that was meant before limits and seconds counted.
 
     `reason` quotes none of the person's words, as it is logged; `evidence` may name single ones and is told only to who
-    sent them.
+    sent them. `fallback` is the role that should have answered and why it did not, where another stands in for it.
     """
 
     role: Role
@@ -74,6 +74,7 @@ class RouteDecision:
     confidence: float = 1.0
     evidence: tuple[str, ...] = ()
     candidates: tuple[Considered, ...] = ()
+    fallback: str | None = None
 
     def report(self) -> dict[str, Any]:
         """All of it as plain values, for a client that asks and for `POST /v1/route`."""
@@ -87,6 +88,7 @@ class RouteDecision:
             "evidence": list(self.evidence),
             "candidates": [candidate.report() for candidate in self.candidates],
             "ruled_out": dict(self.ruled_out),
+            "fallback": self.fallback,
         }
 
     def considered(self) -> str:

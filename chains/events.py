@@ -16,7 +16,7 @@ Limit = Literal["answer_limit", "window"]
 
 @dataclass(frozen=True, slots=True)
 class Routed:
-    """What was decided before the model is called.
+    """What was decided before the model is called, and told anew where another has to stand in.
 
     `sources` are the memory passages that were added now (`file#heading`), `memory_note` what was not possible; `left`
     is where the prompt leaves the conversation's last one.
@@ -28,6 +28,21 @@ class Routed:
     sources: tuple[str, ...] = ()
     memory_note: str | None = None
     left: PrefixLeft | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Leased:
+    """The call has its place; it waited `queued_s` seconds for it."""
+
+    queued_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Retried:
+    """The call failed before its first token and is made anew; `error` names the kind, `attempt` counts from 1."""
+
+    attempt: int
+    error: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,4 +102,5 @@ class Finished:
 
 
 AnswerEvent = TextDelta | ReasoningDelta | ToolCallMade | Finished
-RouterEvent = Routed | AnswerEvent
+Progress = Routed | Leased | Retried
+RouterEvent = Progress | AnswerEvent

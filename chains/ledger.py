@@ -100,6 +100,11 @@ class Ledger:
         rest = self.window - self.margin - self.system - self.tools - self.history - memory
         return replace(self, memory=memory, answer=min(self.answer, rest), left_out=(*self.left_out, *left_out))
 
+    def in_window(self, window: int, answer_limit: int) -> Ledger | None:
+        """The same for another model, with at most `answer_limit` for the answer; None without room for it."""
+        room = window - self.prompt
+        return replace(self, window=window, answer=min(answer_limit, room)) if room >= MIN_ANSWER_TOKENS else None
+
     def header(self) -> str:
         """As the value of `x-router-context`; ASCII only. Of what was left out it gives the number."""
         parts = {

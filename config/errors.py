@@ -17,6 +17,7 @@
     └── BackendError               the model side failed
         ├── BackendUnavailable     nothing answers; trying again may help
         ├── ModelMissing
+        ├── ModelBroken            its last calls failed; none is made for a while
         ├── ModelRefused           the model's server said no to this very request
         ├── ModelTimeout           one of the time limits ran out
         │   ├── ConnectTimeout
@@ -116,6 +117,10 @@ class BackendUnavailable(BackendError):
 
 class ModelMissing(BackendError):
     """The model server does not have the model; the message holds the `ollama pull` to type."""
+
+
+class ModelBroken(BackendError):
+    """The model's last calls failed, so that no call is made for a while (`backend.breaker_open_s`)."""
 
 
 class ModelRefused(BackendError):

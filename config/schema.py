@@ -166,6 +166,10 @@ class BackendSettings(_Frozen):
     first_token_floor_s: Seconds = 120
     first_token_timeout_s: Seconds = 7200
     idle_timeout_s: Seconds = 120
+    retries: int = Field(default=2, ge=0, le=10)
+    retry_wait_s: Seconds = 0.5
+    breaker_failures: int = Field(default=5, ge=1, le=1000)
+    breaker_open_s: Seconds = 30
     calls_per_model: int = Field(default=1, ge=1, le=64)
     models_at_once: int = Field(default=3, ge=1, le=64)
     max_waiting_calls: int = Field(default=32, ge=0, le=10_000)

@@ -3,53 +3,62 @@
 from __future__ import annotations
 
 import json
+import time
 from contextlib import aclosing
 from dataclasses import replace
+from functools import partial
 
 from langchain_core.messages import AIMessage
 from langgraph.runtime import Runtime
 
 from chains.answer import AnswerRequest, stream_answer
 from chains.compose import with_blocks
-from chains.events import AnswerEvent, Finished, ReasoningDelta, Routed, TextDelta, ToolCallMade
+from chains.events import AnswerEvent, Finished, Leased, ReasoningDelta, Routed, TextDelta, ToolCallMade
 from config.errors import ContextTooLong
+from graphs.attempts import Teller, answered_by_somebody
 from graphs.deps import Deps
 from graphs.kept_memory import places_of
 from graphs.state import AnswerUpdate, RouterState
 from graphs.tracing import Traced, trace_prompt
 
+_Answered = tuple[RouterState, list[AnswerEvent], Traced]
+
 LAST_TAGS = ("<plan_mode_respond>", "<attempt_completion>")
 
 
 async def answer_with_model(state: RouterState, runtime: Runtime[Deps]) -> AnswerUpdate:
-    """Stream the decided model's answer as custom events, then return it whole.
-
-    Where the model counts more tokens than we did and the memory that was added now makes the request too long, it is
-    asked again without that memory.
+    """Stream the decided model's answer as custom events, then return it whole; see `graphs.attempts`.
 
     Raises:
-        BackendError, ContextTooLong: as the model's call does.
+        BackendError, ContextTooLong: as the last model's call does.
     """
-    deps = runtime.context
+    deps, tell = runtime.context, Teller(runtime.stream_writer)
+    state, events, traced = await answered_by_somebody(state, deps, tell, partial(_answer, deps=deps, tell=tell))
+    if _ends_a_plan(state, events):
+        deps.models.warm("implementation")
+    return {
+        "answer": _message(events, state["card"].name),
+        "decision": state["decision"],
+        "blocks": state["blocks"],
+        "sources": state["sources"],
+        "ledger": state["ledger"],
+        "trace": traced.trace,
+    }
+
+
+async def _answer(state: RouterState, deps: Deps, tell: Teller) -> _Answered:
+    """One call. Where the model counts more tokens than we did and the memory that was added now makes the request too
+    long, it is asked again without that memory.
+    """
     try:
-        events, traced = await _stream(state, runtime)
+        return await _stream(state, deps, tell)
     except ContextTooLong:
         index = state["new_block_index"]
         if index is None:
             raise
         # Later requests must find this message as the model will have read it.
         await deps.sessions.keep_block("", places_of(index, state["chain"], state["measured"], state["conversation"]))
-        state = _without_block(state, index)
-        events, traced = await _stream(state, runtime)
-    if _ends_a_plan(state, events):
-        deps.models.warm("implementation")
-    return {
-        "answer": _message(events, state["card"].name),
-        "blocks": state["blocks"],
-        "sources": state["sources"],
-        "ledger": state["ledger"],
-        "trace": traced.trace,
-    }
+        return await _stream(_without_block(state, index), deps, tell)
 
 
 def _ends_a_plan(state: RouterState, events: list[AnswerEvent]) -> bool:
@@ -64,10 +73,9 @@ def _ends_a_plan(state: RouterState, events: list[AnswerEvent]) -> bool:
     return turn.offers_tools or turn.mode == "none" or any(tag in text for tag in LAST_TAGS)
 
 
-async def _stream(state: RouterState, runtime: Runtime[Deps]) -> tuple[list[AnswerEvent], Traced]:
-    card, ledger, turn, deps = state["card"], state["ledger"], state["turn"], runtime.context
+async def _stream(state: RouterState, deps: Deps, tell: Teller) -> _Answered:
+    card, ledger, turn = state["card"], state["ledger"], state["turn"]
     traced = await trace_prompt(state, deps)
-    tell = runtime.stream_writer
     tell(
         Routed(
             state["decision"],
@@ -91,15 +99,15 @@ async def _stream(state: RouterState, runtime: Runtime[Deps]) -> tuple[list[Answ
         prefill_s=deps.speeds.prefill_s(state["decision"].role, card.name, ledger.prompt),
     )
     gathered: list[AnswerEvent] = []
-    async with (
-        deps.models.lease(card) as model,
-        aclosing(stream_answer(model, request)) as events,
-    ):
-        async for event in events:
-            told = _learned(event, state, traced, deps) if isinstance(event, Finished) else event
-            tell(told)
-            gathered.append(told)
-    return gathered, traced
+    asked_at = time.perf_counter()
+    async with deps.models.lease(card) as model:
+        tell(Leased(time.perf_counter() - asked_at))
+        async with aclosing(stream_answer(model, request)) as events:
+            async for event in events:
+                told = _learned(event, state, traced, deps) if isinstance(event, Finished) else event
+                tell(told)
+                gathered.append(told)
+    return state, gathered, traced
 
 
 def _learned(finished: Finished, state: RouterState, traced: Traced, deps: Deps) -> Finished:

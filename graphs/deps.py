@@ -51,6 +51,14 @@ class Arbiter:
 
 
 @dataclass(frozen=True, slots=True)
+class Retries:
+    """How often a call is made anew that failed in a way that may pass, and the longest pause before the first time."""
+
+    times: int = 0
+    first_wait_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Deps:
     """Everything a node may reach beside the state.
 
@@ -68,3 +76,4 @@ class Deps:
     embedder: QueryEmbedder | None = None
     arbiter: Arbiter | None = None
     counts: TokenCounts = field(default_factory=TokenCounts)
+    retries: Retries = Retries()

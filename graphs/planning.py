@@ -65,7 +65,12 @@ async def plan(turn: Turn, deps: Deps, *, dry: bool = False) -> RouteUpdate:
     remembered = deps.sessions.store is not None and not (turn.from_machine and known.held is None)
     expected = _expected(cards, parts, known.held, occupancy, deps)
     decision = _decided(
-        deps.router, turn, parts, cards=cards, circumstances=Circumstances(known.held, expected, remembered), wish=wish
+        deps.router,
+        turn,
+        parts,
+        cards=cards,
+        circumstances=Circumstances(known.held, expected, remembered, occupancy.broken),
+        wish=wish,
     )
     card = cards[decision.role]
     return {

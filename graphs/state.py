@@ -93,9 +93,12 @@ class MemoryUpdate(TypedDict):
 
 
 class AnswerUpdate(TypedDict):
-    """What an answering node adds; the rest says what was sent in the end, which may be without the newest memory."""
+    """What an answering node adds; the rest says what was sent in the end, which may be without the newest memory or to
+    a model that stands in.
+    """
 
     answer: AIMessage
+    decision: RouteDecision
     blocks: dict[int, str]
     sources: list[str]
     ledger: Ledger

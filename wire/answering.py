@@ -13,7 +13,7 @@ import structlog
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from chains.events import Finished, Routed, RouterEvent
+from chains.events import Finished, Progress, RouterEvent
 from config.errors import RouterError
 from wire.errors import error_row, internal_error
 from wire.hang_up import run_until_hang_up
@@ -117,7 +117,7 @@ class StreamResponse(AnswerResponse):
             first: RouterEvent | None = None
             try:
                 async with asyncio.timeout(self._pace.hold_status_s):
-                    while first is None or isinstance(first, Routed):
+                    while first is None or isinstance(first, Progress):
                         first = await inbox.next()
             except TimeoutError:
                 first = None

@@ -40,6 +40,7 @@ ERROR_ROWS: dict[type[errors.RouterError], ErrorRow] = {
     errors.BackendError: ErrorRow(502, "server_error", "backend_error"),
     errors.BackendUnavailable: ErrorRow(503, "server_error", "backend_unavailable"),
     errors.ModelMissing: ErrorRow(404, "invalid_request_error", "model_missing"),
+    errors.ModelBroken: ErrorRow(503, "server_error", "model_broken"),
     errors.ModelRefused: ErrorRow(400, "invalid_request_error", "model_refused"),
     errors.ModelTimeout: ErrorRow(504, "server_error", "model_timeout"),
     errors.ConnectTimeout: ErrorRow(504, "server_error", "connect_timeout"),

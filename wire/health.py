@@ -10,6 +10,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 
+from backends.breaker import Breaker
 from backends.budget import MemoryPlan
 from backends.live_view import loaded_as_ours
 from backends.types import LoadedModel, ModelCard
@@ -48,6 +49,7 @@ async def describe(service: RouterService) -> dict[str, Any]:
     degraded = (
         not status.ready
         or bool(status.missing)
+        or not all(_is_well(breaker) for breaker in service.models.breakers.values())
         or embedder.state == "failed"
         or service.sessions_note is not None
         or bool(service.deps.speeds.counting.cuts)
@@ -105,8 +107,14 @@ def _model(service: RouterService, role: Role, loaded: Mapping[str, LoadedModel]
             "thinking": card.thinking,
             "loaded": _loaded(loaded[card.name], card) if card.name in loaded else None,
         }
+        breaker = service.models.breakers.get(card.name)
+        described["breaker"] = breaker.state if breaker else "closed"
+        if breaker and breaker.reason:
+            described["broken"] = breaker.reason
     if pull:
         described["to_get_it"] = pull
+    if described.get("breaker") != "closed":
+        described["stands_in"] = _stand_in(service, role)
     return described
 
 
@@ -123,6 +131,17 @@ def _loaded(model: LoadedModel, card: ModelCard) -> dict[str, Any]:
         "expires_at": model.expires_at.isoformat() if model.expires_at else None,
         "note": None if loaded_as_ours(model, card.window_tokens) else foreign,
     }
+
+
+def _stand_in(service: RouterService, role: Role) -> Role | None:
+    """Who answers in this role's place: the first of its fallbacks that is there and well."""
+    cards, breakers = service.models.status.models, service.models.breakers
+    there = (each for each in service.settings.models.roles[role].fallbacks if each in cards)
+    return next((each for each in there if _is_well(breakers.get(cards[each].name))), None)
+
+
+def _is_well(breaker: Breaker | None) -> bool:
+    return breaker is None or breaker.state == "closed"
 
 
 async def _memory(service: RouterService) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any
 import structlog
 
 from chains.decision import RouteDecision
-from chains.events import Finished, Routed, RouterEvent
+from chains.events import Finished, Leased, Retried, Routed, RouterEvent
 from chains.prefix import TOOLS
 
 log = structlog.get_logger("request")
@@ -30,6 +30,8 @@ class RequestJournal:
     routed: Routed | None = None
     finished: Finished | None = None
     first_token_s: float | None = None
+    queued_s: float = 0.0
+    retries: list[str] = field(default_factory=list)
     outcome: str = ""
     watchers: tuple[Callable[[RequestJournal], None], ...] = ()
 
@@ -42,6 +44,10 @@ class RequestJournal:
         """Take note of an event."""
         if isinstance(event, Routed):
             self.routed = event
+        elif isinstance(event, Leased):
+            self.queued_s += event.queued_s
+        elif isinstance(event, Retried):
+            self.retries.append(event.error)
         elif isinstance(event, Finished):
             self.finished = event
         elif self.first_token_s is None:
@@ -75,6 +81,8 @@ class RequestJournal:
         }
         if self.first_token_s is not None:
             facts["first_token_s"] = round(self.first_token_s, 3)
+        if self.retries:
+            facts["retried_after"] = self.retries
         log.info("request", **facts, **self._routing(), **self._counts())
         for watch in self.watchers:
             watch(self)
@@ -85,11 +93,13 @@ class RequestJournal:
         decision, ledger = self.routed.decision, self.routed.ledger
         return {
             "conversation": self.routed.conversation,
+            "queued_s": round(self.queued_s, 3),
             "role": decision.role,
             "model": decision.model,
             "why": decision.reason,
             "step": decision.step,
             "wanted": decision.wanted,
+            "fallback": decision.fallback,
             "confidence": round(decision.confidence, 3),
             "candidates": decision.considered(),
             "context": ledger.header(),
@@ -133,11 +143,12 @@ class RequestJournal:
 
 def decision_headers(decision: RouteDecision) -> dict[str, str]:
     """Who answers and why, as response headers."""
-    return {
+    headers = {
         "x-router-role": decision.role,
         "x-router-model": _header_text(decision.model),
         "x-router-reason": _header_text(decision.reason),
     }
+    return headers | ({"x-router-fallback": _header_text(decision.fallback)} if decision.fallback else {})
 
 
 def _header_text(text: str) -> str:

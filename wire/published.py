@@ -21,7 +21,7 @@ from langchain_core.runnables import RunnableConfig, RunnableGenerator
 from langserve import add_routes
 from pydantic import BaseModel, Discriminator, Field, ValidationError
 
-from chains.events import Finished, Routed, RouterEvent, TextDelta
+from chains.events import Finished, Progress, Routed, RouterEvent, TextDelta
 from config.errors import BadRequest, RouterError
 from config.schema import Mode
 from graphs.state import RouterInput
@@ -82,10 +82,17 @@ class PublishedGraph(RunnableGenerator[Any, Any]):
             run = partial(run_graph, service, _graph_input(question))
             async with open_run(run, journal) as inbox:
                 event: RouterEvent | None = None
-                while not isinstance(event, Finished):
+                while event is None or isinstance(event, Progress):
                     event = await inbox.next()
+                # Told once and for all: chunks that say it twice would be joined.
+                if journal.routed and (chunk := _chunk(journal.routed)):
+                    yield chunk
+                while True:
                     if chunk := _chunk(event):
                         yield chunk
+                    if isinstance(event, Finished):
+                        break
+                    event = await inbox.next()
                 await inbox.drain()
             outcome = "ok"
         except RouterError as error:

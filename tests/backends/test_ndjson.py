@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
 from typing import Any
 
 import httpx
@@ -14,6 +13,7 @@ from backends.patience import CallLimits
 from config.errors import (
     BackendError,
     BackendUnavailable,
+    ConnectTimeout,
     ContextTooLong,
     LoadTimeout,
     ModelBusy,
@@ -263,20 +263,13 @@ async def test_nothing_listens(ollama: ScriptedOllama) -> None:
 
 
 async def test_a_connection_that_is_never_accepted() -> None:
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        listening.listen(0)
-        address = listening.getsockname()
-        full = [socket.socket() for _ in range(8)]
-        for each in full:
-            each.setblocking(False)
-            each.connect_ex(address)
-        try:
-            with pytest.raises((BackendUnavailable, ModelTimeout)):
-                await chunks_of(f"http://127.0.0.1:{address[1]}", CallLimits(SHORT_S, 2, 2))
-        finally:
-            for each in full:
-                each.close()
+    def hangs(request: httpx.Request) -> httpx.Response:
+        raise httpx.ConnectTimeout("", request=request)
+
+    async with httpx.AsyncClient(base_url="http://127.0.0.1:1", transport=httpx.MockTransport(hangs)) as client:
+        with pytest.raises(ConnectTimeout, match=r"within 3 s \(backend.connect_timeout_s\)") as caught:
+            await anext(ChatTransport(client, CallLimits(3, 5, 5)).stream(CHAT))
+    assert caught.value.retry_after_s
 
 
 async def test_a_reset_as_the_connection_is_made(ollama: ScriptedOllama) -> None:

@@ -26,6 +26,7 @@ async def test_a_missing_model_is_named_and_done_without(tmp_path: Path) -> None
             "wanted": "qwen2.5-coder:32b",
             "present": False,
             "to_get_it": "ollama pull qwen2.5-coder:32b",
+            "stands_in": "memory_fast",
         }
         assert (await running.http.get("/health/ready")).status_code == 200
         answer = await running.chat("fix the test")

@@ -1,5 +1,6 @@
 """A service of its own for every test, quick to lose patience; `start` takes other settings."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -31,3 +32,9 @@ async def start(ollama: ScriptedOllama, tmp_path: Path) -> AsyncIterator[Start]:
 @pytest.fixture
 async def running(start: Start) -> Running:
     return await start(server={"hold_status_s": 30, "heartbeat_s": 30})
+
+
+def running_tasks() -> list[str]:
+    """Tasks that work for a request."""
+    names = {"answer", "watch-client", "run-graph"}
+    return [task.get_name() for task in asyncio.all_tasks() if task.get_name() in names]

@@ -11,7 +11,7 @@ import orjson
 import pytest
 import structlog.testing
 
-from tests.faults.conftest import Start
+from tests.faults.conftest import Start, running_tasks
 from tests.support.scripted_ollama import Reply, ScriptedOllama
 from tests.support.service import CHAT, Running, ask, eventually, running_service
 
@@ -26,11 +26,6 @@ async def assert_free(running: Running) -> None:
         answer = await running.chat()
     assert answer.json()["choices"][0]["message"]["content"] == "next"
     await eventually(lambda: not running_tasks(), "the answer's tasks to end")
-
-
-def running_tasks() -> list[str]:
-    names = {"answer", "watch-client", "run-graph"}
-    return [task.get_name() for task in asyncio.all_tasks() if task.get_name() in names]
 
 
 @pytest.mark.parametrize(("place", "stream"), [(-1, True), (0, True), (-1, False), (0, False), (1, False)])
@@ -56,10 +51,10 @@ async def test_while_only_heartbeats_come(start: Start) -> None:
     running = await start(server={"hold_status_s": 0, "heartbeat_s": 0.05})
     running.ollama.script(TWO.gate_before_headers(), Reply.text("next"))
     async with running.http.stream("POST", CHAT, json=ask(stream=True)) as answer:
+        await running.ollama.wait_held()
         async for piece in answer.aiter_bytes():
             if b": ping" in piece:
                 break
-        await running.ollama.wait_held()
     await assert_free(running)
 
 

@@ -8,7 +8,7 @@ from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, Tool
 from langgraph.graph import END, START
 from langgraph.store.memory import InMemoryStore
 
-from chains.events import Finished, ReasoningDelta, Routed, TextDelta, ToolCallMade, Usage
+from chains.events import Finished, Leased, ReasoningDelta, Routed, TextDelta, ToolCallMade, Usage
 from config.errors import (
     BackendUnavailable,
     BadRequest,
@@ -77,8 +77,10 @@ async def test_each_role_takes_its_way_and_only_its_answer_streams(role: Role) -
 
 
 async def test_events_tell_the_route_then_the_answer() -> None:
-    routed, *answer = await events_of(person("where are we?"), deps(FakeModels(says("Hel", "lo"))))
+    routed, leased, *answer = await events_of(person("where are we?"), deps(FakeModels(says("Hel", "lo"))))
     assert isinstance(routed, Routed)
+    assert isinstance(leased, Leased)
+    assert 0 <= leased.queued_s < 5
     assert (routed.decision.role, routed.conversation, routed.sources) == ("memory_fast", "call_1", ())
     assert routed.ledger.window == 8192
     assert answer == [TextDelta("Hel"), TextDelta("lo"), Finished("stop", Usage(9, 4), None)]
@@ -172,7 +174,7 @@ async def test_an_error_in_the_answer_propagates_frees_the_lease_and_is_not_reme
         ):
             seen.append(event)  # noqa: PERF401 - what came before the error is kept
     assert caught.value is error
-    assert seen[1:] == [TextDelta("a")]
+    assert seen[2:] == [TextDelta("a")]
     assert models.leased == models.freed
     assert await store.asearch(("conversations",)) == []
 
@@ -239,7 +241,7 @@ def test_the_edge_is_a_function_of_the_decision() -> None:
 
 async def test_reasoning_and_calls_are_events() -> None:
     made = model(chunk(thinking="hm"), call("read_file", {}), chunk(told=DONE))
-    _, *answer = await events_of(person("where are we?", tools=(TOOL,)), deps(FakeModels(made)))
+    _, _, *answer = await events_of(person("where are we?", tools=(TOOL,)), deps(FakeModels(made)))
     assert answer == [
         ReasoningDelta("hm"),
         ToolCallMade(0, "call_2", "read_file", "{}"),
