@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 TORCH := torch==2.13.0
+CLIENTS := tests/clients
 # How many processes run the tests; each may load the embedder (about 1 GB).
 TEST_PROCESSES ?= 2
 
@@ -16,7 +17,7 @@ endif
 PY := $(BIN)/python
 
 .DEFAULT_GOAL := help
-.PHONY: help run doctor install install-dev test check format clean lock notebooks train bench bench-peers
+.PHONY: help run doctor install install-dev test test-clients audit check format clean lock notebooks train bench bench-peers
 
 help: ## Show what there is
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -33,6 +34,12 @@ install-dev: $(VENV)/.installed-dev ## The same with what checks and tests need
 
 test: install-dev ## Run the whole test suite
 	$(PY) -m pytest -n $(TEST_PROCESSES) --dist loadfile --cov --cov-report=term --cov-fail-under=90
+
+test-clients: install-dev $(CLIENTS)/node_modules/.installed ## Let real clients from npm (Cline, opencode, SDKs) solve a task; needs Node.js 20
+	$(PY) -m pytest -n $(TEST_PROCESSES) -m clients $(CLIENTS)
+
+audit: install-dev ## Look for known vulnerabilities of the locked packages; asks PyPI
+	$(BIN)/uvx pip-audit==2.10.1 --strict --no-deps --disable-pip --requirement requirements.txt --requirement requirements-dev.txt
 
 check: install-dev ## Formatting, lint, types, and who may import whom
 	$(BIN)/ruff format --check .
@@ -85,4 +92,10 @@ $(VENV)/.installed: requirements.txt | $(VENV)/.made
 
 $(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed
 	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --requirement requirements-dev.txt
+	@touch $@
+
+# Not `npm ci`: it refuses a lock that was made where other systems' binaries could not be seen.
+$(CLIENTS)/node_modules/.installed: $(CLIENTS)/package.json $(CLIENTS)/package-lock.json
+	@command -v npm >/dev/null || { echo "make test-clients needs npm and Node.js 20 or newer: install them, then try again." >&2; exit 1; }
+	npm --prefix $(CLIENTS) install --no-save --prefer-offline --loglevel=error
 	@touch $@

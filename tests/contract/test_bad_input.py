@@ -212,7 +212,6 @@ async def test_hanging_up_within_the_body_is_no_error_of_ours(
         ("GET", "/", 404),
         ("GET", "/v1", 404),
         ("POST", "/v1/completions", 404),
-        ("POST", "/v1/embeddings", 404),
         ("POST", "/chat/completions", 404),
         ("GET", "/v1/chat/completions", 405),
         ("DELETE", "/v1/models", 405),
