@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from retrievers.stores.locks import taken
-from retrievers.stores.manifest import private_folder
+from retrievers.stores.manifest import private_folder, unnamed
 
 BUSY_TIMEOUT_S = 5.0
 # Pages that hold several rows of a few kilobytes: a question reads a hundred of them.
 PAGE_BYTES = 16_384
 PRIVATE_FILE = 0o600
+UNUSED_S = 30 * 86_400.0
 
 _SQLITE_SUFFIXES = ("", "-wal", "-shm")
 _DAMAGE = frozenset(
@@ -45,7 +46,8 @@ def is_damage(exc: sqlite3.Error) -> bool:
 class CacheFile:
     """One connection for all threads. SQLite's write-ahead log makes each change whole or absent, also for two
     processes on one file and for one that is killed. A file with damaged pages or other tables is made anew; what
-    else its rows depend on belongs into its name, so that nobody's rows vanish while they are used.
+    else its rows depend on belongs into its name, `<kind>-<that>.sqlite`, so that nobody's rows vanish while they
+    are used. Of that kind, files that nobody has opened for `UNUSED_S`, as a former embedder's, are removed.
 
     Args:
         path: The file; its folder is made when needed, both for this user only. None keeps all in memory.
@@ -70,6 +72,10 @@ class CacheFile:
             raise OSError(errno.EAGAIN, "another process opens it", str(path))
         with closing(lock):
             self._connection = _opened_or_new(path, tables)
+        with suppress(OSError):
+            os.utime(path)
+        for former in unnamed(path.parent, [f"{path.stem.partition('-')[0]}-*{path.suffix}"], older_than_s=UNUSED_S):
+            _remove(former)
 
     def read(self, query: str, values: Sequence[Any] = ()) -> list[Any]:
         """All rows. Raises `sqlite3.Error`."""
@@ -105,10 +111,24 @@ def _opened_or_new(path: Path, tables: Mapping[str, str]) -> sqlite3.Connection:
     except sqlite3.DatabaseError as exc:
         if not is_damage(exc):
             raise
-    for suffix in _SQLITE_SUFFIXES:
-        path.with_name(path.name + suffix).unlink(missing_ok=True)
+    _unlink(path)
     _make_private(path)
     return _opened(path, tables)
+
+
+def _unlink(path: Path) -> None:
+    for suffix in _SQLITE_SUFFIXES:
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+
+
+def _remove(path: Path) -> None:
+    """Unless somebody is just opening it. Who has it open goes on with what it was, and makes it anew when started."""
+    guard = path.with_name(f"{path.name}.lock")
+    with suppress(OSError):
+        if (lock := taken(guard)) is not None:
+            with closing(lock):
+                _unlink(path)
+            guard.unlink(missing_ok=True)
 
 
 def _opened(path: Path | str, tables: Mapping[str, str]) -> sqlite3.Connection:

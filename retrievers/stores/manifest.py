@@ -78,9 +78,11 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def unnamed(folder: Path, patterns: Iterable[str], named: str = "") -> list[Path]:
-    """What matches the patterns, is not the one that the manifest names, and is too old to be just being written."""
-    oldest = time.time() - KEEP_UNNAMED_S
+def unnamed(
+    folder: Path, patterns: Iterable[str], named: str = "", *, older_than_s: float = KEEP_UNNAMED_S
+) -> list[Path]:
+    """What matches the patterns, is not the one that is `named`, and is too old to be just being written."""
+    oldest = time.time() - older_than_s
     found = []
     for path in (path for pattern in patterns for path in folder.glob(pattern)):
         try:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +15,9 @@ import numpy as np
 import pytest
 
 from config.errors import IndexMismatch
+from retrievers.cache_file import UNUSED_S
 from retrievers.line_vectors import LineVectors, _widened, lines_file
+from retrievers.stores.locks import taken
 from retrievers.types import Vectors
 from tests.retrievers.memory_support import WAYS_TO_DAMAGE
 
@@ -175,3 +179,52 @@ def test_two_services_write_at_once(tmp_path: Path) -> None:
     assert len(both[0].ids()) == 100
     for lines in both:
         lines.close()
+
+
+def test_what_a_former_embedder_left_is_swept_and_nobody_elses(tmp_path: Path) -> None:
+    """Its vectors stayed in the folder for ever."""
+    first, second = LineVectors(tmp_path, "words", DIMENSION), LineVectors(tmp_path, "other", DIMENSION)
+    former = LineVectors(tmp_path, "former", DIMENSION)
+    former.put({"one": unit(0)})
+    former.close()
+    old = time.time() - UNUSED_S - 1
+    for name in ("words", "former"):
+        os.utime(tmp_path / lines_file(name, DIMENSION), (old, old))
+    (tmp_path / "speeds.json").write_text("{}")
+    os.utime(tmp_path / "speeds.json", (old, old))
+    first.close()
+    first = LineVectors(tmp_path, "words", DIMENSION)
+    kept = {path.name for path in tmp_path.iterdir()}
+    assert not any(name.startswith(lines_file("former", DIMENSION)) for name in kept)
+    assert {FILE, lines_file("other", DIMENSION), "speeds.json"} <= kept
+    for lines in (first, second):
+        lines.put({"one": unit(0)})
+        assert lines.ids() == {"one"}
+        lines.close()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there an open file cannot be removed")
+def test_a_service_whose_file_is_swept_goes_on_with_it(tmp_path: Path, lines: LineVectors) -> None:
+    lines.put({"one": unit(0)})
+    old = time.time() - UNUSED_S - 1
+    os.utime(tmp_path / FILE, (old, old))
+    LineVectors(tmp_path, "other", DIMENSION).close()
+    assert not (tmp_path / FILE).exists()
+    lines.put({"two": unit(1)})
+    assert lines.ids() == {"one", "two"}
+    lines.close()
+    again = LineVectors(tmp_path, "words", DIMENSION)
+    assert again.ids() == frozenset()
+    again.close()
+
+
+def test_one_that_is_just_being_opened_is_not_swept(tmp_path: Path) -> None:
+    LineVectors(tmp_path, "former", DIMENSION).close()
+    former = tmp_path / lines_file("former", DIMENSION)
+    old = time.time() - UNUSED_S - 1
+    os.utime(former, (old, old))
+    opening = taken(former.with_name(f"{former.name}.lock"))
+    assert opening is not None
+    LineVectors(tmp_path, "words", DIMENSION).close()
+    assert former.exists()
+    opening.close()
