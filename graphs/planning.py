@@ -50,16 +50,14 @@ async def plan(turn: Turn, deps: Deps, *, dry: bool = False) -> RouteUpdate:
     tokens = await count_blocks(kept.blocks, deps.counts)
     corrections = deps.speeds.counting.of(card.name for card in cards.values())
     parts = replace(measured.parts, memory=sum(tokens.values()), corrections=corrections)
-    vector = None
+    question, vector = weighed_words(turn, known.held), None
     wish = deps.router.wish(turn, cards, known.held)
     if wish is None:
-        words = weighed_words(turn, known.held)
-        vector = await _embedded(words, deps)
+        vector = await _embedded(question, deps)
         weighed = deps.router.weigh(turn, known.held, vector)
         wish = weighed.wish
         if weighed.abstains and not dry:
             wish = await _arbitrated(weighed, turn, known.held, cards=cards, occupancy=occupancy, deps=deps)
-        vector = vector if words == turn.person_text else None
     # What nobody will remember must not hang on what happens to be loaded: the next request of a tool loop would be
     # decided anew, and differently.
     remembered = deps.sessions.store is not None and not (turn.from_machine and known.held is None)
@@ -84,6 +82,7 @@ async def plan(turn: Turn, deps: Deps, *, dry: bool = False) -> RouteUpdate:
         "measured": measured,
         "kept": kept,
         "conversation": conversation or deps.new_id(),
+        "question": question,
         "query_vector": vector,
     }
 

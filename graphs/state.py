@@ -38,6 +38,7 @@ class RouterState(RouterInput, total=False):
     measured: Measured
     kept: Kept
     conversation: str
+    question: str
     query_vector: list[float] | None
     blocks: dict[int, str]
     sources: list[str]
@@ -62,7 +63,7 @@ class RouteUpdate(TypedDict):
     """What `route` adds.
 
     `measured` is the request's size message by message, `kept` the memory that earlier requests added to them;
-    `query_vector` embeds the person's words where they had to be.
+    `question` are the person's words that tell what is wanted, `query_vector` embeds them where they had to be.
     """
 
     turn: Turn
@@ -73,6 +74,7 @@ class RouteUpdate(TypedDict):
     measured: Measured
     kept: Kept
     conversation: str
+    question: str
     query_vector: list[float] | None
 
 

