@@ -28,12 +28,16 @@ class _Call:
 
 @dataclass(slots=True)
 class _Calls:
-    """One model's calls; `service_s` is how long one holds its place."""
+    """One model's calls; `service_s` is how long one holds its place, None until one was measured."""
 
     waiting: deque[_Call] = field(default_factory=deque)
     running: int = 0
     kept_until: float = -math.inf
-    service_s: float = FIRST_SERVICE_S
+    service_s: float | None = None
+
+    def measured(self, seconds: float) -> None:
+        known = seconds if self.service_s is None else self.service_s
+        self.service_s = known + STEP * (seconds - known)
 
     def queue(self) -> Queue:
         return Queue(self.waiting[0].came_at if self.waiting else None, self.running, self.kept_until)
@@ -70,7 +74,7 @@ class Leases:
         began_at = _now()
         try:
             yield
-            calls.service_s += STEP * (_now() - began_at - calls.service_s)
+            calls.measured(_now() - began_at)
         finally:
             calls.running -= 1
             self._start_what_may()
@@ -83,7 +87,7 @@ class Leases:
             calls.waiting.remove(call)
             raise ModelBusy(
                 f"{len(calls.waiting)} calls wait for {model} already (backend.max_waiting_calls): try again later.",
-                retry_after_s=min(calls.service_s / self._limits.calls_per_model, LONGEST_RETRY_AFTER_S),
+                retry_after_s=self._retry_after_s(calls),
             )
         try:
             await call.turn
@@ -95,6 +99,11 @@ class Leases:
                 calls.running -= 1
             self._start_what_may()
             raise
+
+    def _retry_after_s(self, calls: _Calls) -> float:
+        """How long it is likely to be until one more may wait."""
+        service_s = FIRST_SERVICE_S if calls.service_s is None else calls.service_s
+        return min(service_s / self._limits.calls_per_model, LONGEST_RETRY_AFTER_S)
 
     def _start_what_may(self) -> None:
         if self._timer:

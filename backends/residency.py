@@ -12,11 +12,13 @@ import math
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from backends.types import LoadedModel
 
 UNIT_S = {"s": 1, "m": 60, "h": 3600}
+# The longest time in which neither is listed: the one that was pushed out, and the one for which it was.
+LOADING = timedelta(seconds=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,7 @@ class Residency:
         self._available_gb = available_gb
         self._loaded: frozenset[str] = frozenset()
         self._last_seen: Mapping[str, LoadedModel] = {}
+        self._gone: dict[str, datetime] = {}
         self._side_by_side: dict[frozenset[str], bool] = {}
 
     @property
@@ -61,13 +64,13 @@ class Residency:
         Learns from a model that went before its time as another one came.
         """
         seen = frozenset(loaded)
-        gone = {
-            name
-            for name, model in self._last_seen.items()
-            if name not in seen and (model.expires_at is None or model.expires_at > now)
-        }
+        too_early = [
+            name for name, model in self._last_seen.items() if model.expires_at is None or model.expires_at > now
+        ]
+        gone = dict.fromkeys(too_early, now) | self._gone
+        self._gone = {name: at for name, at in gone.items() if name not in seen and now - at < LOADING}
         came = seen - self._last_seen.keys()
-        self._side_by_side |= {frozenset({old, new}): False for old in gone for new in came}
+        self._side_by_side |= {frozenset({old, new}): False for old in self._gone for new in came}
         self._side_by_side |= {frozenset({one, other}): True for one in seen for other in seen if one != other}
         self._last_seen, self._loaded = dict(loaded), frozenset(ready)
 

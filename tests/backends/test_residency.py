@@ -62,6 +62,21 @@ def test_what_was_seen_counts_more_than_the_plan() -> None:
     assert not tight.victims("coder", among=frozenset({"fast"}))
 
 
+def test_an_eviction_is_known_from_a_look_between_it_and_the_load() -> None:
+    models = residency()
+    for names in (("coder",), (), ("large",)):
+        saw(models, *names)
+    assert models.victims("coder") == {"large"}
+
+
+def test_a_model_that_went_long_before_another_came_was_not_pushed_out_by_it() -> None:
+    models = residency()
+    saw(models, "coder")
+    saw(models)
+    models.saw(seen("large"), ("large",), NOW + timedelta(minutes=1))
+    assert not models.victims("coder")
+
+
 def test_a_model_whose_time_was_up_was_pushed_out_by_nobody() -> None:
     models = residency()
     saw(models, "coder", expires_in_s=-1)

@@ -9,6 +9,7 @@ from langgraph.graph import END, START
 from langgraph.store.memory import InMemoryStore
 
 from chains.events import Finished, Leased, ReasoningDelta, Routed, TextDelta, ToolCallMade, Usage
+from chains.turn import Turn
 from config.errors import (
     BackendUnavailable,
     BadRequest,
@@ -247,3 +248,21 @@ async def test_reasoning_and_calls_are_events() -> None:
         ToolCallMade(0, "call_2", "read_file", "{}"),
         Finished("tool_calls", None, None),
     ]
+
+
+@pytest.mark.parametrize(
+    ("answers", "turn", "warmed"),
+    [
+        (says("the plan"), person("make a plan for it"), True),
+        (says("the plan"), person("where are we?", mode="plan", tools=(TOOL,)), True),
+        (says("done"), person("fix the bug"), False),
+        (model(call("read_file", {}), chunk(told=DONE)), person("make a plan for it", tools=(TOOL,)), False),
+        (says("<read_file>a</read_file>"), person("make a plan for it", mode="plan"), False),
+        (says("<plan_mode_respond>the plan</plan_mode_respond>"), person("make a plan for it", mode="plan"), True),
+    ],
+    ids=["analysis", "plan mode", "code", "in a tool loop", "in a loop of tags", "end of a loop of tags"],
+)
+async def test_the_coder_is_warmed_when_a_plan_has_come_to_its_end(answers: Any, turn: Turn, warmed: bool) -> None:
+    models = FakeModels(answers)
+    await run(turn, deps(models))
+    assert models.warmed == (["implementation"] if warmed else [])
