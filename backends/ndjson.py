@@ -7,6 +7,7 @@ what `backends.chat_model` uses in its place.
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
@@ -26,6 +27,7 @@ BUSY_RETRY_AFTER_S = 5.0
 NANOSECONDS = 1e-9
 # A refusal to load that says nothing of the call itself, which is made all the same and tells what is missing.
 NOT_OF_THE_CALL = (httpx.codes.BAD_REQUEST, httpx.codes.NOT_FOUND, httpx.codes.METHOD_NOT_ALLOWED)
+_COUNTED = re.compile(r"(\d+) tokens\b")
 OVERFLOW_PHRASES = ("context length", "context size", "context window", "exceeds the available context")
 
 
@@ -187,7 +189,7 @@ def refusal(status: int, text: str, name: str) -> RouterError:
     """The error for what a model server answered in place of tokens."""
     shown = text.strip()[:MAX_SHOWN_CHARS] or f"status {status}"
     if any(phrase in text.lower() for phrase in OVERFLOW_PHRASES):
-        return ContextTooLong(f"The request does not fit the window of {name} ({shown}).", param="messages")
+        return _overflow(text, shown, name)
     if status == httpx.codes.NOT_FOUND:
         return model_missing(name)
     if status in {httpx.codes.SERVICE_UNAVAILABLE, httpx.codes.TOO_MANY_REQUESTS}:
@@ -195,3 +197,14 @@ def refusal(status: int, text: str, name: str) -> RouterError:
     if httpx.codes.is_client_error(status):
         return ModelRefused(f"{name} refused the request: {shown}")
     return UpstreamBroken(f"{name} failed: {shown}", transient=httpx.codes.is_server_error(status))
+
+
+def _overflow(text: str, shown: str, name: str) -> ContextTooLong:
+    """In OpenAI's words, which clients look for before they shorten their history; with the server's own counts."""
+    counts = [int(count) for count in _COUNTED.findall(text)]
+    told = (
+        f"This model's maximum context length is {min(counts)} tokens. However, you requested {max(counts)} tokens."
+        if len(counts) > 1
+        else f"The request exceeds the maximum context length of {name} ({shown})."
+    )
+    return ContextTooLong(f"{told} Please reduce the length of the messages, or start a new task.", param="messages")

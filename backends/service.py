@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Self
@@ -16,6 +17,7 @@ from backends.breaker import Breaker, Breakers
 from backends.budget import MemoryPlan, plan_memory
 from backends.chat_model import RouterChatOllama
 from backends.embedded.launcher import EmbeddedBackend
+from backends.given_windows import GivenWindows
 from backends.keeper import REFRESH_EVERY_S, ServerKeeper
 from backends.leases import Leases
 from backends.live_view import LiveView, loaded_as_ours
@@ -70,6 +72,7 @@ class ModelService:
         self._breakers = Breakers(
             failures=settings.breaker_failures, open_s=settings.breaker_open_s, look=self._look_at
         )
+        self._given = GivenWindows()
         self._chat_models: dict[Role, tuple[ModelCard, httpx.AsyncClient, RouterChatOllama]] = {}
 
     async def __aenter__(self) -> Self:
@@ -83,7 +86,8 @@ class ModelService:
     @property
     def status(self) -> BackendStatus:
         """What is known now; `kind` is `starting` until the server was found or started."""
-        return self._keeper.status
+        status = self._keeper.status
+        return replace(status, models=self._given.applied(status.models))
 
     @property
     def waiting_calls(self) -> Mapping[str, int]:
@@ -102,11 +106,12 @@ class ModelService:
 
     async def settled(self) -> BackendStatus:
         """Wait until the search for a server has ended, one way or the other."""
-        return await self._keeper.settled()
+        await self._keeper.settled()
+        return self.status
 
     async def cards(self) -> Mapping[Role, ModelCard]:
         """See `backends.types.Models.cards`."""
-        return await self._keeper.cards()
+        return self._given.applied(await self._keeper.cards())
 
     async def loaded(self) -> Mapping[str, LoadedModel] | None:
         """The roles' models that are loaded, also with another window than ours; None where the server does not tell.
@@ -138,8 +143,14 @@ class ModelService:
             try:
                 with self._breakers.of(card.name).watch():
                     yield self._chat_model(card)
+                await self._see_window(card)
             finally:
                 self._live.expire()
+
+    async def _see_window(self, card: ModelCard) -> None:
+        if not self._given.is_settled(card):
+            self._live.expire()
+            self._given.saw(card, (await self.loaded() or {}).get(card.name))
 
     async def _look_at(self, model: str) -> None:
         """Raises `BackendError` where the server does not know the model; loads nothing."""

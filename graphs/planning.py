@@ -145,6 +145,8 @@ async def _arbitrated(
     card, arbiter = cards.get(ARBITER), deps.arbiter
     if arbiter is None or card is None:
         return weighed.wish
+    if len({each.name for each in cards.values()}) == 1:
+        return weighed.wish  # whoever it is, the same model answers
     # Its prompt would push a conversation's own out of the model's cache.
     in_use = held is not None and held.model == card.name
     if in_use or turn.from_machine or occupancy.calls.get(card.name) or not occupancy.holds(card.name):

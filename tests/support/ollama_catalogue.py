@@ -109,10 +109,12 @@ REFERENCE_MODELS = (
 class Residency:
     """Which models are loaded and with which window; `loads` tells every load and needless reload.
 
-    With `room` for so many models, loading one more unloads the one with the shortest `keep_alive`.
+    With `room` for so many models, loading one more unloads the one with the shortest `keep_alive`. `most_ctx` is the
+    largest window that this server gives, whatever is asked for.
     """
 
     loads: list[tuple[str, int]] = field(default_factory=list)
+    most_ctx: int | None = None
     room: int | None = None
     _entries: dict[str, JsonObject] = field(default_factory=dict)
     _keep_alive_s: dict[str, float] = field(default_factory=dict)
@@ -120,6 +122,7 @@ class Residency:
     def load(self, model: Model, *, num_ctx: int = DEFAULT_NUM_CTX, keep_alive: Any = "5m") -> int:
         """Load, or keep, the model; returns the `load_duration` in nanoseconds."""
         name = model.full_name
+        num_ctx = min(num_ctx, self.most_ctx or num_ctx)
         held = self._entries.get(name)
         fresh = held is None or held["context_length"] != num_ctx
         if fresh:
