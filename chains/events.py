@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from chains.correction import Verdict
@@ -28,6 +29,7 @@ class Routed:
     sources: tuple[str, ...] = ()
     memory_note: str | None = None
     left: PrefixLeft | None = None
+    workspace: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)

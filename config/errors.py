@@ -10,6 +10,7 @@
     │   ├── Unauthorized           the key is missing or wrong
     │   ├── Forbidden              a folder that is not to be read, a page of another site, a foreign host name
     │   ├── BankNotFound
+    │   ├── RequestNotKept         a past request that is not remembered any more
     │   └── MemoryDisabled
     ├── ConfigError                a file or variable of the user's needs mending
     ├── MemoryUnavailable          the memory bank or its index cannot be used now
@@ -80,6 +81,10 @@ class Forbidden(BadRequest):
 
 class BankNotFound(BadRequest):
     """The workspace has no memory bank, where one is needed."""
+
+
+class RequestNotKept(BadRequest):
+    """A past request is not among the last ones that are remembered."""
 
 
 class MemoryDisabled(BadRequest):

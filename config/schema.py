@@ -17,6 +17,7 @@ LogLevel = Literal["debug", "info", "warning", "error"]
 StoreName = Literal["faiss", "chroma", "qdrant"]
 CacheType = Literal["f16", "q8_0", "q4_0"]
 
+MODES: tuple[Mode, ...] = ("plan", "act", "yolo", "none")
 ROLES: tuple[Role, ...] = ("memory_fast", "implementation", "memory_analysis")
 
 Seconds = Annotated[float, Field(gt=0, le=86_400)]

@@ -84,6 +84,7 @@ async def _stream(state: RouterState, deps: Deps, tell: Teller) -> _Answered:
             tuple(state["sources"]),
             state["memory_note"],
             traced.left,
+            turn.workspace,
         )
     )
     wanted = turn.sampling.answer_limit_tokens

@@ -17,6 +17,7 @@ from wire import chat, embeddings, health, memory, messages, models, responses, 
 from wire.errors import error_object, error_response, internal_error, plain_error
 from wire.gate import Access, Gate
 from wire.intake import Intake, IntakeMiddleware
+from wire.page import routes as page
 from wire.published import PATH, Asked, bad_question, publish
 from wire.published_guard import PublishedGuard
 from wire.request_id import HEADER, RequestIdMiddleware, request_id_of
@@ -60,6 +61,7 @@ def create_app(open_service: OpenService, settings: Settings, *, version: str) -
     app.include_router(models.routes)
     app.include_router(health.routes)
     app.include_router(memory.routes)
+    app.include_router(page.routes)
 
     def running() -> RouterService:
         service: RouterService = app.state.service

@@ -33,6 +33,7 @@ ERROR_ROWS: dict[type[errors.RouterError], ErrorRow] = {
     errors.Unauthorized: ErrorRow(401, "invalid_request_error", "invalid_api_key"),
     errors.Forbidden: ErrorRow(403, "invalid_request_error", "forbidden"),
     errors.BankNotFound: ErrorRow(404, "invalid_request_error", "memory_bank_not_found"),
+    errors.RequestNotKept: ErrorRow(404, "invalid_request_error", "request_not_kept"),
     errors.MemoryDisabled: ErrorRow(404, "invalid_request_error", "memory_disabled"),
     errors.ConfigError: ErrorRow(500, "server_error", "configuration_error"),
     errors.MemoryUnavailable: ErrorRow(503, "server_error", "memory_unavailable"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hmac
 from dataclasses import dataclass
 
@@ -20,6 +21,7 @@ from wire.same_site import asked_by_other_site
 
 OPEN_TO_ALL = "/health/live"
 HELD_BACK = "/memory/"
+CHALLENGE = 'Bearer, Basic realm="cline-memory-router: any name, the API_KEY as password", charset="UTF-8"'
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
 _TOLD = (HEADER, "x-router-role", "x-router-model", "x-router-reason", "x-router-context", "x-router-conversation")
 
@@ -71,7 +73,7 @@ class Gate:
         try:
             self._check_key(scope)
         except Unauthorized as error:
-            await _refuse(error, scope, receive, send, {"www-authenticate": "Bearer"})
+            await _refuse(error, scope, receive, send, {"www-authenticate": CHALLENGE})
             return
         await self._app(scope, receive, send)
 
@@ -106,8 +108,23 @@ class Gate:
 
 
 def _given_key(headers: Headers) -> str:
-    scheme, _, key = headers.get("authorization", "").partition(" ")
-    return key.strip() if scheme.lower() == "bearer" else headers.get("x-api-key", "")
+    scheme, _, given = headers.get("authorization", "").partition(" ")
+    match scheme.lower():
+        case "bearer":
+            return given.strip()
+        case "basic":
+            return _password(given.strip())
+        case _:
+            return headers.get("x-api-key", "")
+
+
+def _password(credentials: str) -> str:
+    """What a browser sends once a person has typed the key as password, under any name; "" where it is none."""
+    try:
+        decoded = base64.b64decode(credentials, validate=True)
+    except ValueError:
+        return ""
+    return decoded.partition(b":")[2].decode("latin-1")
 
 
 async def _refuse(

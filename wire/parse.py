@@ -13,6 +13,7 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, System
 from chains.marks import find_mark, without_marks
 from chains.turn import Sampling, ToolChoice, Turn
 from config.errors import BadRequest
+from config.schema import MODES, Mode
 from wire.body import nests_too_deep
 from wire.cline import Dialect, understand, without_marks_of_person
 from wire.openai_request import (
@@ -61,7 +62,7 @@ def parse_turn(request: ChatRequest, headers: Mapping[str, str]) -> ParsedReques
         person_text=without_marks(seen.person_text),
         person_index=seen.person_index,
         from_machine=seen.from_machine,
-        mode=seen.mode,
+        mode=seen.mode if seen.mode != "none" else _mode(metadata),
         workspace=Path(workspace) if workspace and "\0" not in workspace else None,
         wants_memory=seen.is_task and not (seen.dialect == "cline_sdk" and not workspace),
         model=request.model,
@@ -162,6 +163,12 @@ def _answer_schema(request: ChatRequest) -> Any:
             param="response_format",
         )
     return wanted.json_schema.schema_ if wanted.json_schema else "json"
+
+
+def _mode(metadata: Mapping[str, Any]) -> Mode:
+    """The mode that a client names which is no dialect of Cline's."""
+    named = metadata.get("mode")
+    return next((mode for mode in MODES if mode == named), "none")
 
 
 def _session(headers: Mapping[str, str], metadata: Mapping[str, Any]) -> str | None:

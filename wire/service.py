@@ -15,6 +15,7 @@ from graphs.router import RouterGraph
 from retrievers.memory import MemoryService
 from retrievers.types import Embedder
 from wire.journal import RequestJournal
+from wire.page.recent import RecentRequests
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +33,13 @@ class RouterService:
     embedder: Embedder
     version: str
     sessions_note: str | None = None
+    recent: RecentRequests = field(default_factory=RecentRequests)
     watchers: tuple[Callable[[RequestJournal], None], ...] = ()
     started: float = field(default_factory=time.monotonic)
 
     def journal(self, request_id: str, dialect: str = "unknown") -> RequestJournal:
-        """A new request's journal, which `watchers` are shown when it is closed."""
-        return RequestJournal(request_id, dialect=dialect, watchers=self.watchers)
+        """A new request's journal, which `recent` and `watchers` are shown when it is closed."""
+        return RequestJournal(request_id, dialect=dialect, watchers=(self.recent.saw, *self.watchers))
 
 
 def service_of(request: Request) -> RouterService:

@@ -1,0 +1,136 @@
+"""What the page shows, gathered from the running service: plain values, ready for a template."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from backends.types import LoadedModel, ModelCard
+from chains.ledger import Ledger
+from config.schema import ROLES, Role
+from retrievers.report import BankReport
+from wire.models import reliable_window
+from wire.service import RouterService
+
+GB = 1e9
+# A part that is there stays visible, in percent.
+LEAST_WIDTH = 0.4
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRow:
+    """One role's model; `pull` is what to type where it is missing."""
+
+    role: Role
+    wanted: str
+    card: ModelCard | None
+    loaded: LoadedModel | None
+    pull: str | None
+    waiting: int
+    load_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryUse:
+    """What the loaded models take of what there is for them, in GB."""
+
+    name: str
+    used_gb: float
+    budget_gb: float
+
+
+@dataclass(frozen=True, slots=True)
+class ModelsPicture:
+    """The model side now."""
+
+    headline: str
+    ready: bool
+    rows: tuple[ModelRow, ...]
+    uses: tuple[MemoryUse, ...]
+    knows_loaded: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What to paste into Cline."""
+
+    base_url: str
+    model_id: str
+    window_tokens: int | None
+    has_key: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One part of the context bar: where it begins and how wide it is, in percent of the window."""
+
+    name: str
+    tokens: int
+    start: float
+    width: float
+
+
+async def picture_models(service: RouterService) -> ModelsPicture:
+    """Which model serves which role, what is loaded, and what waits."""
+    status = service.models.status
+    loaded = await service.models.loaded()
+    waiting, machine = service.models.waiting_calls, service.settings.models.machine
+    rows = tuple(_row(service, role, loaded or {}, waiting) for role in ROLES)
+    sizes = (loaded or {}).values()
+    vram = sum(model.vram_bytes for model in sizes) / GB
+    ram = sum(model.size_bytes - model.vram_bytes for model in sizes) / GB
+    where = "the embedded backend" if status.kind == "embedded" else f"Ollama {status.version or ''}".strip()
+    return ModelsPicture(
+        headline=f"{where} answers" if status.ready else status.reason,
+        ready=status.ready,
+        rows=rows,
+        uses=(
+            MemoryUse("Graphics memory", vram, machine.vram_gb),
+            MemoryUse("Main memory", ram, service.settings.models.available_gb),
+        ),
+        knows_loaded=loaded is not None,
+    )
+
+
+def picture_setup(service: RouterService, base_url: str) -> Setup:
+    """`base_url` is the page's own, as the browser reached it."""
+    settings = service.settings
+    window = reliable_window(service.models.status.models)
+    return Setup(f"{base_url.rstrip('/')}/v1", settings.server.model_id, window, settings.api_key is not None)
+
+
+async def picture_banks(service: RouterService) -> tuple[BankReport, ...]:
+    """The banks of the workspaces that recent requests came from, and of the default one."""
+    if not service.settings.memory.enabled:
+        return ()
+    workspaces = {past.routed.workspace for past in service.recent.requests}
+    workspaces.add(service.settings.memory.default_workspace)
+    reports = [await service.memory.report(workspace) for workspace in sorted(filter(None, workspaces))]
+    return tuple(report for report in reports if report.status.root is not None)
+
+
+def context_bar(ledger: Ledger) -> tuple[Bar, ...]:
+    """The window's parts from left to right; what is left of it is empty."""
+    bars: list[Bar] = []
+    start = 0.0
+    for name in ("system", "tools", "history", "memory", "answer"):
+        tokens = int(getattr(ledger, name))
+        width = 100 * max(0, tokens) / ledger.window
+        if tokens > 0:
+            bars.append(Bar(name, tokens, round(start, 2), round(max(width, LEAST_WIDTH), 2)))
+        start += width
+    return tuple(bars)
+
+
+def _row(service: RouterService, role: Role, loaded: Mapping[str, LoadedModel], waiting: Mapping[str, int]) -> ModelRow:
+    status = service.models.status
+    card = status.models.get(role)
+    return ModelRow(
+        role=role,
+        wanted=service.settings.models.roles[role].model,
+        card=card,
+        loaded=loaded.get(card.name) if card else None,
+        pull=status.missing.get(role),
+        waiting=waiting.get(card.name, 0) if card else 0,
+        load_s=service.deps.speeds.rates.speed(role).load_s,
+    )
