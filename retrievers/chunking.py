@@ -14,6 +14,7 @@ MIN_TOKENS = 150
 MAX_TOKENS = 300
 SEPARATOR = " > "
 
+_ITEM = re.compile(r" {0,3}(?:[-*+]|\d+[.)])[ \t]")
 _BREAKS = re.compile(r"[.!?;。！？；]\s*|\s+")
 
 
@@ -53,8 +54,8 @@ def chunk_markdown(
     """Chunks whose texts joined are `text`, in order; none for an empty text.
 
     Sections below `min_tokens` are merged with their neighbours, those above `max_tokens` split at blank
-    lines outside of code fences, else at any line. `heading` is the breadcrumb that all of a chunk's sections
-    share, or that of the first where they share none.
+    lines outside of code fences, else before a list item, else at any line. `heading` is the breadcrumb that
+    all of a chunk's sections share, or that of the first where they share none.
     """
     lines = [line + "\n" for line in text.split("\n")]
     lines[-1] = lines[-1][:-1]
@@ -65,37 +66,45 @@ def chunk_markdown(
     def measure(start: int, stop: int) -> int:
         return sums[stop] - sums[start]
 
-    ends_paragraph = [not fenced and not line.strip() for line, fenced in zip(lines, fenced_lines(lines), strict=True)]
+    worth = _worth_of_cuts(lines)
     pieces = [
         _Piece(section.path, start, stop, measure(start, stop))
         for section in sections(lines)
-        for start, stop in _split(section, ends_paragraph, measure, min_tokens, max_tokens)
+        for start, stop in _split(section, worth, measure, min_tokens, max_tokens)
     ]
     return [chunk for piece in _merge(pieces, min_tokens, max_tokens) for chunk in _cut(piece, lines, max_tokens)]
 
 
+def _worth_of_cuts(lines: Sequence[str]) -> list[int]:
+    """How good it is to cut before each line: 2 after a blank one, 1 before a list item, 0 else and inside fences."""
+    fenced = fenced_lines(lines)
+    after_blank = [False, *(not inside and not line.strip() for line, inside in zip(lines, fenced, strict=True))]
+    begins_item = [not inside and _ITEM.match(line) is not None for line, inside in zip(lines, fenced, strict=True)]
+    return [2 if blank else int(item) for blank, item in zip(after_blank, begins_item, strict=False)]
+
+
 def _split(
     section: Section,
-    ends_paragraph: Sequence[bool],
+    worth: Sequence[int],
     measure: Callable[[int, int], int],
     min_tokens: int,
     max_tokens: int,
 ) -> Iterator[tuple[int, int]]:
-    """Line ranges of at most `max_tokens`, or of one line; ends at the last good place once `min_tokens` are
-    in.
+    """Line ranges of at most `max_tokens`, or of one line; each ends at the last of the best places once `min_tokens`
+    are in.
     """
     start = section.start
     good = None
     for number in range(section.start, section.stop):
+        if worth[number] >= (worth[good] if good else 1) and measure(start, number) >= min_tokens:
+            good = number
         if number > start and measure(start, number + 1) > max_tokens:
-            stop = good if good is not None else number
+            stop = good or number
             yield start, stop
             start, good = stop, None
             if number > start and measure(start, number + 1) > max_tokens:
                 yield start, number
                 start = number
-        if ends_paragraph[number] and measure(start, number + 1) >= min_tokens:
-            good = number + 1
     if start < section.stop:
         yield start, section.stop
 

@@ -13,9 +13,9 @@ import numpy as np
 
 from config.errors import IndexMismatch
 from retrievers.corpus import Corpus
+from retrievers.evidence import VectorEvidence
 from retrievers.line_vectors import LineVectors
 from retrievers.lines import group_texts
-from retrievers.ranking import VectorEvidence
 from retrievers.roles import ROLES
 from retrievers.types import Embedder, OpenStore, Passage, Vectors, VectorStore
 

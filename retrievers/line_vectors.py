@@ -14,7 +14,7 @@ from config.errors import IndexMismatch
 from retrievers.cache_file import CacheFile, is_damage
 from retrievers.types import Vectors
 
-FORMAT = "2"
+FORMAT = "3"
 _KEYS_PER_QUERY = 500
 _WIDER_FRACTION = 23 - 10
 _SIGN_EXPONENT_FRACTION = np.int32(~0x7000_0000)

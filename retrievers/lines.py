@@ -13,7 +13,10 @@ GROUP_TOKENS = 40
 # A line longer than that is prose, and is taken sentence by sentence; a longer sentence is cut between words.
 LONG_LINE_TOKENS = 60
 GAP = "…"
+_ABOVE_CHARS = 120
 
+_HEADING = re.compile(r" {0,3}#{1,6} ")
+_ITEM = re.compile(r"(?:[-*+]|\d+[.)])\s|\*\*")
 _WORD = re.compile(r"\S+\s*|\s+")
 _SENTENCE_END = re.compile(r"(?<=[.!?;])\s+|(?<=[。！？；])")
 
@@ -21,23 +24,26 @@ _SENTENCE_END = re.compile(r"(?<=[.!?;])\s+|(?<=[。！？；])")
 @dataclass(frozen=True, slots=True)
 class LineGroup:
     """Neighbouring lines of a passage, blank ones left out, or sentences of one long line or parts of such; lines
-    count from 1 in the file.
+    count from 1 in the file. `above` are the heading and the list item that they stand under in the passage.
     """
 
     text: str
     first_line: int
     last_line: int
+    above: tuple[str, ...] = ()
 
 
 def line_groups(passage: Passage) -> list[LineGroup]:
     """All of the passage that is not blank, in order."""
-    return list(_grouped(_units(passage)))
+    return list(_under_their_headings(_grouped(_units(passage))))
 
 
 def group_texts(passage: Passage) -> list[str]:
-    """What is embedded: each group of lines below the passage's last heading."""
+    """What is embedded: each group of lines below what it stands under, at least the passage's last heading."""
     heading = passage.heading.rpartition(SEPARATOR)[2]
-    return [f"{heading}\n{group.text}" if heading else group.text for group in line_groups(passage)]
+    return [
+        "\n".join((*(group.above or ((heading,) if heading else ())), group.text)) for group in line_groups(passage)
+    ]
 
 
 def excerpt(passage: Passage, groups: Sequence[LineGroup], wanted: Iterable[int]) -> Passage:
@@ -59,13 +65,42 @@ def _grouped(units: Iterator[LineGroup]) -> Iterator[LineGroup]:
     tokens = 0
     for unit in units:
         more = estimate_tokens(unit.text)
-        if group and tokens + more > GROUP_TOKENS:
+        if group and _begins_anew(unit, tokens, more, after_heading=_is_heading(group[-1])):
             yield _joined(group)
             group, tokens = [], 0
         group.append(unit)
         tokens += more
     if group:
         yield _joined(group)
+
+
+def _begins_anew(unit: LineGroup, tokens: int, more: int, *, after_heading: bool) -> bool:
+    """Whether a group of so many tokens ends before `unit`: it is full, or about half full and something new begins.
+    A heading is never the last of a group while it fits.
+    """
+    if after_heading:
+        return tokens + more > LONG_LINE_TOKENS
+    if _is_heading(unit) or tokens + more > GROUP_TOKENS:
+        return True
+    return tokens * 2 >= GROUP_TOKENS and _ITEM.match(unit.text) is not None
+
+
+def _is_heading(unit: LineGroup) -> bool:
+    return _HEADING.match(unit.text) is not None
+
+
+def _under_their_headings(groups: Iterator[LineGroup]) -> Iterator[LineGroup]:
+    heading = item = ""
+    for group in groups:
+        lines = group.text.split("\n")
+        is_nested = lines[0][:1].isspace()
+        above = () if _HEADING.match(lines[0]) else tuple(line for line in (heading, item if is_nested else "") if line)
+        yield replace(group, above=above)
+        for line in lines:
+            if _HEADING.match(line):
+                heading, item = line.strip("# ")[:_ABOVE_CHARS], ""
+            elif _ITEM.match(line):
+                item = line[:_ABOVE_CHARS]
 
 
 def _joined(units: list[LineGroup]) -> LineGroup:

@@ -6,6 +6,7 @@ passages in 1,000 (`docs/memory.md`). Nothing here ever returns more tokens than
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable, Mapping
 
 from retrievers.lines import excerpt
@@ -14,21 +15,27 @@ from retrievers.selection import fill
 from retrievers.types import Passage, TokenCounter
 
 NEAR_TOKENS = 1_000
-DOUBTFUL_TOKENS = 300
+DOUBTFUL_TOKENS = 250
+# Added where vectors do not tell, or only little, as then the evidence is in doubt itself.
+UNTOLD_TOKENS = 200
 # What a line end costs between two groups, and `…` with its own where something is left out between them.
 LINE_END_TOKENS = 1
 GAP_TOKENS = 2
 # The evidence below which a bank hardly ever answers, and from which on it mostly does.
 DOUBTFUL = 0.4
-LIKELY = 0.6
+LIKELY = 0.65
 
 
-def tokens_worth(evidence: float, most_tokens: int) -> int:
+def tokens_worth(ranking: Ranking, most_tokens: int) -> int:
     """How much of the bank a question is worth: all of `most_tokens` where an answer is likely, and little where it is
-    not, so that noise does not fill the window.
+    not, so that noise does not fill the window. Each step of evidence between them multiplies: the first lines hold
+    most answers, and the last thousand tokens few.
     """
-    share = min(1.0, max(0.0, (evidence - DOUBTFUL) / (LIKELY - DOUBTFUL)))
-    return min(most_tokens, round(DOUBTFUL_TOKENS + share * max(0, most_tokens - DOUBTFUL_TOKENS)))
+    least_tokens = DOUBTFUL_TOKENS + UNTOLD_TOKENS * (1 - ranking.trust)
+    if most_tokens <= least_tokens:
+        return most_tokens
+    share = min(1.0, max(0.0, (ranking.evidence - DOUBTFUL) / (LIKELY - DOUBTFUL)))
+    return round(least_tokens * math.pow(most_tokens / least_tokens, share))
 
 
 def pack(ranking: Ranking, budget_tokens: int, count_tokens: TokenCounter) -> tuple[Passage, ...]:

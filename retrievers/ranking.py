@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrievers.corpus import Corpus
+from retrievers.evidence import OF_COVERAGE, VectorEvidence, answerability
 from retrievers.lines import LineGroup
 from retrievers.roles import role_id, role_of
 from retrievers.types import Passage, Vectors
@@ -25,28 +26,18 @@ KEPT = 24
 OF_PASSAGE = 0.7
 OF_NEAREST_LINES = 1.0
 OF_WORDS = 0.2
-OF_COVERAGE = 0.5
 OF_ROLE = 0.3
+# "What are we working on?" is nearer to what the file is for than to any line: such a file's opening tells.
+OPENING = 0.6
 OF_ITS_PASSAGE = 0.4
 # An archived passage never comes first where there is a live one, nor an older one before a newer that says the same.
 ARCHIVED = 0.6
 NEWEST = 0.05
-# Where vectors are missing, words have to tell alone how likely an answer is.
-WORDS_ALONE = 0.15
+# An answer often goes on in the line beside the nearest.
+OF_NEIGHBOUR = 0.25
 
 _DATE = re.compile(r"\b20\d\d-[01]\d-[0-3]\d\b")
 _DATED_CHARS = 200
-
-
-@dataclass(frozen=True, slots=True)
-class VectorEvidence:
-    """What the vectors say: the cosine similarity to the question of the nearest passages, by content id, of the line
-    groups of all passages considered, and of the roles of files, by role id.
-    """
-
-    passages: Mapping[str, float]
-    lines: Mapping[str, Vectors]
-    roles: Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +52,11 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """Candidates, best first. `evidence` tells how likely the bank answers at all: below 0.4 hardly, from 0.6 on
-    it seems so.
-    """
+    """Candidates, best first; `evidence` is the question's `answerability`, and `trust` how far vectors told it."""
 
     candidates: tuple[Candidate, ...] = ()
     evidence: float = 0.0
+    trust: float = 0.0
 
 
 def considered(corpus: Corpus, words: WordEvidence, nearest: Mapping[str, float], wanted: int = KEPT) -> dict[str, int]:
@@ -96,17 +86,18 @@ def rank(
     scores = words.scores[at] / max(float(words.scores.max()), 1e-9)
     if vectors is None:
         scores = scores + OF_COVERAGE * coverage
-        evidence = WORDS_ALONE + float(coverage.max())
     else:
-        nearest = _nearest_lines(passages, vectors)
-        scores = OF_WORDS * scores + OF_COVERAGE * coverage + OF_NEAREST_LINES * nearest
-        scores += OF_PASSAGE * _similarities(passages, vectors) + OF_ROLE * _roles(passages, vectors)
-        evidence = float(nearest.max()) + OF_COVERAGE * float(coverage.max())
+        nearest, roles = _nearest_lines(passages, vectors), _roles(passages, vectors)
+        near = OF_NEAREST_LINES * nearest + OF_PASSAGE * _similarities(passages, vectors)
+        scores = OF_WORDS * scores + OF_COVERAGE * coverage + vectors.trust * near + OF_ROLE * roles
+        opens = np.array([passage.start_line == 1 for passage in passages])
+        scores += OPENING * (opens & (roles > nearest.max()))
     scores += NEWEST * _recency(passages)
     scores = _archived_below(scores, np.array([passage.archived for passage in passages]))
     best = np.argsort(-scores, kind="stable")[: max(KEPT, wanted)]
     found = tuple(_candidate(corpus, passages[place], float(scores[place]), words, vectors) for place in best)
-    return Ranking(found, evidence)
+    trust = vectors.trust if vectors is not None else 0.0
+    return Ranking(found, answerability(float(coverage.max()), vectors), trust)
 
 
 def _archived_below(scores: Vectors, archived: NDArray[np.bool_]) -> Vectors:
@@ -152,8 +143,17 @@ def _candidate(
     groups = corpus.groups_of(passage)
     shares = np.array([words.share(group.text) for group in groups], dtype=np.float32)
     similarities = vectors.lines.get(passage.content_id) if vectors is not None else None
-    group_scores = OF_ITS_PASSAGE * score + shares * (1.0 if similarities is None else OF_COVERAGE)
-    if similarities is not None and len(similarities) == len(groups):
-        group_scores = group_scores + similarities
+    if vectors is None or similarities is None:
+        near = shares
+    else:
+        near = OF_COVERAGE * shares + (vectors.trust * similarities if len(similarities) == len(groups) else 0.0)
+    group_scores = _with_neighbours(OF_ITS_PASSAGE * score + near)
     similarity = vectors.passages.get(passage.content_id) if vectors is not None else None
     return Candidate(replace(passage, score=similarity), score, groups, tuple(group_scores.tolist()))
+
+
+def _with_neighbours(scores: Vectors) -> Vectors:
+    """A line beside a better one is lifted towards it: an answer often goes on there."""
+    beside = np.pad(scores, 1, constant_values=-np.inf)
+    lift = np.maximum(np.maximum(beside[:-2], beside[2:]) - scores, 0.0)
+    return (scores + OF_NEIGHBOUR * lift).astype(np.float32)

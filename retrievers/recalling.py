@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from config.errors import MemoryUnavailable
 from retrievers.asked import asks_for_bank
+from retrievers.evidence import trust_in
 from retrievers.open_banks import OpenedBank
 from retrievers.packing import DOUBTFUL_TOKENS, pack, tokens_worth
 from retrievers.ranking import KEPT, Ranking, considered, rank
@@ -61,7 +63,7 @@ class Recaller:
         ranking, note, used_vectors = self._ranked(bank, query, query_vector, KEPT)
         if not ranking.candidates:
             return self._in_reading_order(bank, min(budget_tokens, DOUBTFUL_TOKENS), note or "No word of it was found.")
-        budget = min(budget_tokens, tokens_worth(ranking.evidence, self._ranked_tokens))
+        budget = min(budget_tokens, tokens_worth(ranking, self._ranked_tokens))
         return Retrieval(pack(ranking, budget, self._count_tokens), used_vectors=used_vectors, note=note)
 
     def search(self, bank: OpenedBank, query: str, k: int, budget_tokens: int) -> Retrieval:
@@ -78,13 +80,15 @@ class Recaller:
         query = query[:QUERY_CHARS].encode("utf-8", "replace").decode("utf-8")
         corpus, words = bank.corpus, bank.words.ask(query)
         reason = self._why_no_vectors(bank)
-        if reason is None and bank.index is not None:
+        if reason is None and bank.index is not None and self._embedder is not None:
             try:
                 vector = self._vector(query, query_vector)
                 fresh, gone = bank.index.difference(corpus)
                 nearest = dict(bank.index.search(vector, max(self._candidates, wanted) + gone))
                 places = considered(corpus, words, nearest, wanted)
-                ranking = rank(corpus, words, places, bank.index.evidence(vector, nearest, places), wanted)
+                found = bank.index.evidence(vector, nearest, places)
+                found = replace(found, trust=trust_in(self._embedder.name, query))
+                ranking = rank(corpus, words, places, found, wanted)
             except MemoryUnavailable as exc:
                 reason = exc.message
             else:

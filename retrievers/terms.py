@@ -18,6 +18,8 @@ TEXTS_KEPT = 16_384
 LONGEST_WORD_CHARS = 64
 
 _WORD = re.compile(r"[^\W_]+")
+# `main.py`, `src/proxy.ts`, `MAX_FILE_SIZE`, `2.0.1`: a name besides its words.
+_NAME = re.compile(r"[^\W_]+(?:[._/][^\W_]+)+")
 _CAMEL = re.compile(r"(?<=[^\W\dA-Z_])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 # Hiragana, katakana, Han, Hangul, Thai, Lao, Khmer, Myanmar.
 _UNSPACED = re.compile(
@@ -27,8 +29,10 @@ _UNSPACED = re.compile(
 
 
 def terms(text: str) -> list[str]:
-    """Each word's terms in the order of the text; equal words give equal terms."""
-    return [term for word in _WORD.findall(unicodedata.normalize("NFKC", text)) for term in _terms_of(word)]
+    """Each word's terms in the order of the text, then the names of code; equal words give equal terms."""
+    plain = unicodedata.normalize("NFKC", text)
+    words = [term for word in _WORD.findall(plain) for term in _terms_of(word)]
+    return words + [_folded(name) for name in _NAME.findall(plain) if len(name) <= LONGEST_WORD_CHARS]
 
 
 @lru_cache(maxsize=TEXTS_KEPT)

@@ -13,6 +13,7 @@ import numpy as np
 from bm25s.tokenization import Tokenized
 from numpy.typing import NDArray
 
+from retrievers.emphasis import emphasis
 from retrievers.terms import PREFIX_MARK, folded, terms
 from retrievers.types import Passage
 
@@ -28,7 +29,8 @@ class WordEvidence:
     """What the words of a question say of each passage, in their order.
 
     `scores` are BM25's; `coverage` is the share (0 to 1) of the question's weight in words that a passage holds, rare
-    words weighing more. `weights` are the question's terms, as they stand in a text, with their share of it.
+    words weighing more. `weights` are the question's terms, as they stand in a text, with their share of it. Function
+    words count little in each.
     """
 
     scores: Scores
@@ -98,14 +100,16 @@ class WordIndex:
         if not known:
             return WordEvidence(scores, coverage, {})
         places = {term: slice(self._starts[number], self._starts[number + 1]) for term, number in known.items()}
-        idf = {term: self._idf(places[term].stop - places[term].start if term in places else 0) for term in wanted}
-        total = sum(idf.values())
+        emphases = {term: emphasis(term) for term in wanted}
+        holding = {term: places[term].stop - places[term].start if term in places else 0 for term in wanted}
+        told = {term: emphases[term] * self._idf(holding[term]) for term in wanted}
+        total = sum(told.values())
         for term, place in places.items():
             holders = self._holders[place]
-            coverage[holders] += idf[term] / total
-            scores[holders] += self._scores[place]
+            coverage[holders] += told[term] / total
+            scores[holders] += emphases[term] * self._scores[place]
         weights: dict[str, float] = {}
-        for term, weight in idf.items():
+        for term, weight in told.items():
             written = term.rstrip(PREFIX_MARK)
             weights[written] = weights.get(written, 0.0) + weight / total
         return WordEvidence(scores, coverage, weights)

@@ -57,6 +57,17 @@ def test_a_line_longer_than_a_chunk_is_cut(text: str) -> None:
     assert {(chunk.start_line, chunk.end_line) for chunk in chunks} == {(1, 1)}
 
 
+def test_a_wrapped_list_item_stays_in_one_chunk() -> None:
+    items = [
+        f"- **Item {number}:** the importer asks gauge number {number} for what it measured\n"
+        f"  since {number} o'clock, and goes on with the next one when it gets no answer\n"
+        for number in range(30)
+    ]
+    chunks = chunk_markdown("# Importer\n" + "".join(items))
+    assert len(chunks) > 3
+    assert all(chunk.text.startswith("- **Item") for chunk in chunks[1:])
+
+
 def test_an_empty_text_has_no_chunks() -> None:
     assert chunk_markdown("") == []
 

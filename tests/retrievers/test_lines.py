@@ -24,6 +24,26 @@ def test_each_group_stands_under_the_last_heading() -> None:
     assert all(group.startswith("Known issues\n") for group in groups)
 
 
+def test_a_heading_begins_a_group_and_is_not_left_alone() -> None:
+    text = "- the last point of what went before\n\n## Known issues\n\n- gauges drift\n## Next\n- mend them\n"
+    assert [group.text for group in line_groups(passage(text, "Progress"))] == [
+        "- the last point of what went before",
+        "## Known issues\n- gauges drift",
+        "## Next\n- mend them",
+    ]
+
+
+def test_lines_are_embedded_below_the_heading_and_the_item_they_stand_under() -> None:
+    nested = [f"   - reason number {number} for which it was taken, told in a few words more" for number in range(4)]
+    more = "2. **No cloud**: too dear, and the harbour's line is down for hours whenever the wind blows hard"
+    text = "\n".join(["## Decisions", "1. **One gauge after the other**:", *nested, more])
+    first, *others, last = group_texts(passage(text, "Active context"))
+    assert first.startswith("Active context\n## Decisions\n1. **One gauge after the other**:\n   - reason")
+    assert others
+    assert all(other.startswith("Decisions\n1. **One gauge after the other**:\n   - reason") for other in others)
+    assert last == f"Decisions\n{more}"
+
+
 def test_a_long_paragraph_is_taken_by_sentences() -> None:
     text = " ".join(
         f"Sentence {number} says that the importer reads the gauges of station {number}." for number in range(8)
@@ -35,7 +55,7 @@ def test_a_long_paragraph_is_taken_by_sentences() -> None:
 
 @given(st.text(alphabet=st.characters(codec="utf-8"), max_size=2_000))
 def test_nothing_but_blanks_is_lost(text: str) -> None:
-    assert "".join("".join(group_texts(passage(text))).split()) == "".join(text.split())
+    assert "".join("".join(group.text for group in line_groups(passage(text))).split()) == "".join(text.split())
 
 
 @given(st.lists(st.text(alphabet="abc d", min_size=1, max_size=60), max_size=40))

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from retrievers.lines import GAP, excerpt, line_groups
-from retrievers.packing import pack
+from retrievers.packing import DOUBTFUL, DOUBTFUL_TOKENS, LIKELY, UNTOLD_TOKENS, pack, tokens_worth
 from retrievers.ranking import Candidate, Ranking
 from retrievers.selection import fill
 from retrievers.types import Passage
@@ -81,3 +81,18 @@ def test_what_is_far_too_long_is_not_counted() -> None:
     taken = fill([long, short, long], 20, count)
     assert [passage.text for passage in taken] == [short.text]
     assert counted == [short.rendered]
+
+
+@given(st.floats(-1, 3), st.floats(-1, 3), st.floats(0, 1), st.integers(0, 5_000))
+def test_more_evidence_is_never_worth_fewer_tokens(one: float, other: float, trust: float, most: int) -> None:
+    def worth(evidence: float) -> int:
+        return tokens_worth(Ranking((), evidence, trust), most)
+
+    assert worth(min(one, other)) <= worth(max(one, other)) <= most
+    assert worth(LIKELY) == most
+    assert min(most, DOUBTFUL_TOKENS) <= worth(DOUBTFUL) <= DOUBTFUL_TOKENS + UNTOLD_TOKENS
+
+
+def test_words_alone_may_err_and_get_more_in_doubt() -> None:
+    by_vectors, by_words = (tokens_worth(Ranking((), DOUBTFUL, trust), 2_000) for trust in (1.0, 0.0))
+    assert (by_vectors, by_words) == (DOUBTFUL_TOKENS, DOUBTFUL_TOKENS + UNTOLD_TOKENS)

@@ -29,6 +29,12 @@ def test_words_that_a_person_takes_for_one_meet(asked: str, written: str) -> Non
     assert set(terms(asked)) & set(terms(written))
 
 
+@pytest.mark.parametrize("name", ["main.py", "src/proxy.ts", "MAX_FILE_SIZE_MB", "2.0.1"])
+def test_a_name_of_code_is_a_term_besides_its_words(name: str) -> None:
+    assert name.casefold() in terms(f"may I change `{name}`?")
+    assert name.casefold() in folded(f"do not touch `{name}`.")
+
+
 def test_short_words_meet_only_themselves() -> None:
     assert not set(terms("cat")) & set(terms("category"))
 

@@ -47,6 +47,12 @@ def test_coverage_is_the_share_of_the_question_that_a_passage_holds() -> None:
     assert asked.share("") == 0
 
 
+def test_the_words_that_one_asks_with_count_little() -> None:
+    words = index(*TEXTS)
+    asked = words.ask("what is it that we should do about the importer?").coverage
+    assert asked[0] > 2 * words.ask("kubernetes helm chart of the importer").coverage[0]
+
+
 def test_the_file_name_and_breadcrumb_count() -> None:
     passages = [
         Passage("Nothing here.", "memory-bank/techContext.md", "Tech > Toolchain", 1, 1, datetime.now(UTC)),
