@@ -18,6 +18,8 @@ FIRST_SERVICE_S = 10.0
 # One call moves the estimate by this share of the way.
 STEP = 0.3
 LONGEST_RETRY_AFTER_S = 600.0
+# Of the time it took to load: how long an idle model is kept for a call that would save loading it anew.
+LINGER_SHARE = 0.25
 
 
 @dataclass(eq=False, slots=True)
@@ -33,6 +35,8 @@ class _Calls:
     waiting: deque[_Call] = field(default_factory=deque)
     running: int = 0
     kept_until: float = -math.inf
+    lingers_s: float = 0.0
+    idle_since: float = -math.inf
     service_s: float | None = None
 
     def measured(self, seconds: float) -> None:
@@ -40,13 +44,15 @@ class _Calls:
         self.service_s = known + STEP * (seconds - known)
 
     def queue(self) -> Queue:
-        return Queue(self.waiting[0].came_at if self.waiting else None, self.running, self.kept_until)
+        oldest = self.waiting[0].came_at if self.waiting else None
+        return Queue(oldest, self.running, self.kept_until, self.idle_since + self.lingers_s)
 
 
 class Leases:
     """The queues of all models; decides by `backends.schedule`. A waiting caller that is cancelled leaves its queue.
 
-    `load_s` is how long a model takes to load, as measured: having been loaded, it is kept for as long again.
+    `load_s` is how long a model takes to load, as measured: having been loaded, it is kept for as long again, so that
+    at most half of the time goes into loading.
     """
 
     def __init__(self, limits: Limits, residency: Residency, load_s: Callable[[str], float]) -> None:
@@ -77,6 +83,7 @@ class Leases:
             calls.measured(_now() - began_at)
         finally:
             calls.running -= 1
+            calls.idle_since = _now()
             self._start_what_may()
 
     async def _wait_for_turn(self, model: str, calls: _Calls) -> None:
@@ -124,7 +131,8 @@ class Leases:
         if call.turn.cancelled():
             return
         if model not in self._residency.loaded:
-            calls.kept_until = _now() + 2 * self._load_s(model)
+            load_s = self._load_s(model)
+            calls.kept_until, calls.lingers_s = _now() + 2 * load_s, LINGER_SHARE * load_s
         self._residency.begins(model, [name for name, each in self._models.items() if each.running])
         calls.running += 1
         call.turn.set_result(None)

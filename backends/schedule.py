@@ -2,7 +2,7 @@
 
 - First come, first served within a model; the model whose oldest call has waited longest is looked at first.
 - A model that is loaded is not pushed out while calls of its own run or wait, nor before it has been there for its
-  minimum residence.
+  minimum residence; when it falls idle, that ends after a short while in which the next call of a loop would come.
 - A call that has waited for `switch_wait_s` is overdue: calls that wait no longer hold it up, and models that it would
   push out start no new ones once their minimum residence is over. So the oldest call of a model waits at most
   `switch_wait_s`, one minimum residence and the running calls for a switch, times the switches that are due before.
@@ -31,12 +31,21 @@ class Limits:
 class Queue:
     """One model's calls: when its oldest waiting one came (None without), how many run, and until when it is kept.
 
-    Times are seconds of one clock; `kept_until` is the end of the model's minimum residence.
+    Times are seconds of one clock; `kept_until` is the end of the model's minimum residence, `lingers_until` the time
+    until which it is kept without a call.
     """
 
     oldest: float | None
     running: int
     kept_until: float = -math.inf
+    lingers_until: float = -math.inf
+
+    @property
+    def stays_until(self) -> float:
+        """The time before which it is not pushed out, as things are."""
+        if self.running or self.oldest is not None:
+            return self.kept_until
+        return min(self.kept_until, self.lingers_until)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +112,7 @@ class _Look:
         ]
         if any(queue.running for queue in in_the_way):
             return math.inf
-        until = max((queue.kept_until for queue in in_the_way), default=-math.inf)
+        until = max((queue.stays_until for queue in in_the_way), default=-math.inf)
         if name == self._overdue or all(queue.oldest is None for queue in in_the_way):
             return until
         overdue_at = self._since[name] + self._limits.switch_wait_s

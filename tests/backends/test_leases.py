@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backends.leases import FIRST_SERVICE_S, Leases
+from backends.leases import FIRST_SERVICE_S, LINGER_SHARE, Leases
 from backends.residency import Footprint, Residency
 from backends.schedule import Limits
 from config.errors import ModelBusy
@@ -194,15 +194,18 @@ async def test_a_call_that_waited_too_long_goes_before_those_for_the_loaded_mode
     await later.end()
 
 
-async def test_a_model_that_was_just_loaded_stays_for_as_long_as_that_took() -> None:
-    leases = leases_of(room_for=1, load_s=0.02)
-    await Holder(leases, "a").end()
-    clock = asyncio.get_running_loop().time
-    ended_at, other = clock(), Holder(leases, "b")
+async def test_a_model_that_was_just_loaded_waits_a_moment_for_its_next_call() -> None:
+    leases = leases_of(room_for=1, load_s=0.4)
+    first, other = Holder(leases, "a"), Holder(leases, "b")
     await turns()
+    await first.end()
+    ended_at = asyncio.get_running_loop().time()
+    next_of_the_loop = Holder(leases, "a")
+    await next_of_the_loop.holds.wait()
     assert not other.holds.is_set()
+    await next_of_the_loop.end()
     await other.holds.wait()
-    assert clock() - ended_at > 0.02
+    assert asyncio.get_running_loop().time() - ended_at >= LINGER_SHARE * 0.4
     await other.end()
 
 

@@ -14,6 +14,7 @@ from backends.schedule import Limits, Queue, next_turn
 
 MODELS = "abc"
 LOAD_S = 5.0
+LINGER_S = 1.0
 ARRIVALS = st.lists(st.tuples(st.floats(0, 200), st.sampled_from(MODELS), st.floats(0.1, 20)), min_size=1, max_size=40)
 LIMITS = st.builds(
     Limits, st.integers(1, 2), st.integers(1, 3), max_waiting=st.just(99), switch_wait_s=st.floats(0.5, 60)
@@ -41,6 +42,7 @@ class Machine:
     waiting: dict[str, deque[Call]] = field(default_factory=lambda: {name: deque() for name in MODELS})
     running: list[tuple[float, Call]] = field(default_factory=list)
     kept_until: dict[str, float] = field(default_factory=lambda: dict.fromkeys(MODELS, -math.inf))
+    idle_since: dict[str, float] = field(default_factory=lambda: dict.fromkeys(MODELS, -math.inf))
     started: list[Call] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -52,6 +54,7 @@ class Machine:
                 self.waiting[name][0].came_at if self.waiting[name] else None,
                 sum(call.model == name for _, call in self.running),
                 self.kept_until[name],
+                self.idle_since[name] + LINGER_S,
             )
             for name in MODELS
         }
@@ -63,6 +66,7 @@ class Machine:
             ends = min((end for end, _ in self.running), default=math.inf)
             self.now = max(self.now, min(ends, coming[0].came_at if coming else math.inf, look_again_at))
             assert self.now < math.inf, "calls wait, nothing runs, and no time is set to look again"
+            self.idle_since |= {call.model: self.now for end, call in self.running if end <= self.now}
             self.running = [each for each in self.running if each[0] > self.now]
             while coming and coming[0].came_at <= self.now:
                 call = coming.popleft()
@@ -134,3 +138,14 @@ def test_gathering_switches_less_often_than_coming_first() -> None:
     machine = Machine(Limits(1, 3, 99, 60), room=1)
     machine.play(arrivals)
     assert sum(call.switched for call in machine.started) == 2
+
+
+def test_an_idle_model_is_kept_for_a_moment_and_one_in_use_for_its_minimum_residence() -> None:
+    """One conversation in a loop that sends its next call half a second after each answer, and one call beside it."""
+    machine = Machine(Limits(1, 3, 99, 60), room=1)
+    machine.play([(0.0, "a", 1.0), (0.5, "b", 1.0), (6.5, "a", 1.0), (8.0, "a", 1.0)])
+    assert [call.model for call in machine.started] == ["a", "a", "a", "b"]
+    assert machine.started[-1].started_at == 10.0
+    alone = Machine(Limits(1, 3, 99, 60), room=1)
+    alone.play([(0.0, "a", 1.0), (0.5, "b", 1.0)])
+    assert alone.started[-1].started_at == 6.0 + LINGER_S
