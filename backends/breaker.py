@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from typing import Literal
+from typing import Literal, get_args
 
 from config.errors import (
     BackendError,
@@ -18,6 +18,7 @@ from config.errors import (
 )
 
 BreakerState = Literal["closed", "open", "half_open"]
+STATES: tuple[BreakerState, ...] = get_args(BreakerState)
 
 # What says that this model is unwell; a server that is away or busy says nothing of a model, nor does a bad request.
 FAILURES = (UpstreamBroken, LoadTimeout, FirstTokenTimeout, IdleTimeout, ModelMissing)

@@ -44,6 +44,7 @@ class BankIndex:
         self._lines: LineVectors | None = None
         self._building = threading.Lock()
         self._known: frozenset[str] = frozenset()
+        self.built_at: float | None = None
         self._compared: tuple[Corpus, frozenset[str], tuple[int, int]] | None = None
         self.problem: str | None = None
 
@@ -131,6 +132,7 @@ class BankIndex:
             if embedded or gone:
                 problem = _save(store)
         self.problem = problem
+        self.built_at = time.time()
         return embedded
 
     def _embed_roles(self, lines: LineVectors) -> None:

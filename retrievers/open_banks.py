@@ -174,7 +174,7 @@ class OpenBanks:
         with self._lock:
             opened = list(self._by_root.items())
         return tuple(
-            IndexStatus(root, len(bank.index.content_ids), bank.index.problem)
+            IndexStatus(root, len(bank.index.content_ids), bank.index.problem, bank.index.built_at)
             if bank.index is not None
             else IndexStatus(root, 0, "Vectors are switched off.")
             for root, bank in opened

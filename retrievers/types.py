@@ -140,11 +140,15 @@ class BankStatus:
 
 @dataclass(frozen=True, slots=True)
 class IndexStatus:
-    """One bank in use: where it is, how many vectors it has, and one sentence on what keeps it from having all."""
+    """One bank in use: where it is, how many vectors it has, and one sentence on what keeps it from having all.
+
+    `built_at` is when they were last brought in line with the bank's files, in Unix seconds; None before that.
+    """
 
     root: Path
     vectors: int
     problem: str | None = None
+    built_at: float | None = None
 
 
 class Embedder(Protocol):

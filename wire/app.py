@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import replace
 
 import structlog
 from fastapi import FastAPI, Request, Response
@@ -13,10 +14,11 @@ from starlette.exceptions import HTTPException
 
 from config.errors import RouterError
 from config.schema import Settings
-from wire import chat, embeddings, health, memory, messages, models, responses, route
+from wire import chat, embeddings, health, memory, messages, metrics, models, responses, route
 from wire.errors import error_object, error_response, internal_error, plain_error
 from wire.gate import Access, Gate
 from wire.intake import Intake, IntakeMiddleware
+from wire.metrics import Metrics
 from wire.page import routes as page
 from wire.published import PATH, Asked, bad_question, publish
 from wire.published_guard import PublishedGuard
@@ -34,7 +36,8 @@ def create_app(open_service: OpenService, settings: Settings, *, version: str) -
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with open_service() as service:
-            app.state.service = service
+            app.state.metrics = Metrics()
+            app.state.service = replace(service, watchers=(*service.watchers, app.state.metrics.watch))
             yield
 
     app = FastAPI(
@@ -60,6 +63,7 @@ def create_app(open_service: OpenService, settings: Settings, *, version: str) -
     app.include_router(route.routes)
     app.include_router(models.routes)
     app.include_router(health.routes)
+    app.include_router(metrics.routes)
     app.include_router(memory.routes)
     app.include_router(page.routes)
 
