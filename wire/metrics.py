@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 
 from fastapi import APIRouter, Request, Response
@@ -51,6 +52,7 @@ class Metrics:
         )
         self._waiting = self._gauge("queue_length", "Calls that wait for a model.", "model")
         self._breakers = self._gauge("breaker_state", "1 for the state that a model's breaker is in.", "model", "state")
+        self._tasks = self._gauge("running_tasks", "Tasks of the event loop; at rest always as many.")
         self._index_age = self._gauge(
             "index_age_seconds", "Since a memory bank's vectors were brought in line.", "bank"
         )
@@ -99,6 +101,7 @@ class Metrics:
         for model, breaker in service.models.breakers.items():
             for state in STATES:
                 self._breakers.labels(model, state).set(breaker.state == state)
+        self._tasks.set(len(asyncio.all_tasks()))
         self._index_age.clear()
         for index in service.memory.indexes():
             if index.built_at is not None:
