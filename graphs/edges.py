@@ -16,6 +16,6 @@ ANSWER_NODES: dict[Role, AnswerNode] = {
 }
 
 
-def to_answer(state: RouterState) -> AnswerNode:
-    """The answering node of the decided role."""
+async def to_answer(state: RouterState) -> AnswerNode:
+    """The answering node of the decided role. Asynchronous, as LangGraph sends other functions to a thread."""
     return ANSWER_NODES[state["decision"].role]

@@ -142,6 +142,10 @@ class ToolSpec(_Part):
     type: Literal["function"]
     function: FunctionSpec
 
+    def as_sent(self) -> dict[str, Any]:
+        """Without fields that are null; its schema is the client's own, which nobody may change."""
+        return {"type": self.type, "function": {key: value for key, value in self.function if value is not None}}
+
 
 class NamedFunction(_Part):
     """The name of a tool that must be called."""

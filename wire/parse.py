@@ -52,7 +52,7 @@ def parse_turn(request: ChatRequest, headers: Mapping[str, str]) -> ParsedReques
     Raises:
         BadRequest: fields that contradict each other.
     """
-    tools = tuple(tool.model_dump(exclude_none=True) for tool in request.tools or [])
+    tools = tuple(tool.as_sent() for tool in request.tools or [])
     messages = tuple(_message(message) for message in request.messages)
     seen = understand(messages, [tool["function"]["name"] for tool in tools])
     metadata = request.metadata or {}

@@ -8,20 +8,28 @@ milliseconds before each of them; without a pace at once. Where the body says `"
 from __future__ import annotations
 
 import asyncio
+import itertools
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
 import orjson
 import uvloop
 
 MODELS = {"qwen3:30b-a3b": 40_960, "qwen2.5-coder:32b": 131_072, "llama4:16x17b": 1_048_576}
+BYTES_PER_TOKEN = 5
+_COUNT = 987_654_321  # stands where the count goes
 STAMP = "2026-01-01T00:00:00.000000Z"
 _LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
 _CHUNKED = re.compile(rb"transfer-encoding: *chunked", re.IGNORECASE)
 _NOT_STREAMED = re.compile(rb'"stream": ?false')
 _HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: application/x-ndjson\r\ntransfer-encoding: chunked\r\n\r\n"
+
+
+def _counted(answer: bytes, request: bytes) -> bytes:
+    """With about as many tokens of prompt as the request has; blanks before a number are JSON."""
+    return answer.replace(str(_COUNT).encode(), b"%9d" % (len(request) // BYTES_PER_TOKEN), 1)
 
 
 def _whole(answer: Mapping[str, Any]) -> bytes:
@@ -39,12 +47,22 @@ class Script:
     def __init__(self, chunks: int = 21, pace_ms: float = 0.0) -> None:
         line = {"model": "scripted", "created_at": STAMP, "message": {"role": "assistant", "content": " word"}}
         durations = {"total_duration": 3_000_000, "load_duration": 1_000_000, "prompt_eval_duration": 1_000_000}
-        end = {"done_reason": "stop", "prompt_eval_count": 100, "eval_count": chunks, "eval_duration": 1_000_000}
+        end = {"done_reason": "stop", "prompt_eval_count": _COUNT, "eval_count": chunks, "eval_duration": 1_000_000}
         last = {**line, "message": {"role": "assistant", "content": ""}, "done": True, **durations, **end}
-        piece = _chunk(orjson.dumps({**line, "done": False}) + b"\n")
-        self.pieces = (*[piece] * chunks, _chunk(orjson.dumps(last) + b"\n") + b"0\r\n\r\n")
-        self.whole = _whole({**last, "message": {"role": "assistant", "content": " word" * chunks}})
+        self._piece = _chunk(orjson.dumps({**line, "done": False}) + b"\n")
+        self._chunks = chunks
+        self._last = _chunk(orjson.dumps(last) + b"\n") + b"0\r\n\r\n"
+        self._whole = _whole({**last, "message": {"role": "assistant", "content": " word" * chunks}})
         self.pace_s = pace_ms / 1_000
+
+    def pieces(self, request: bytes) -> Iterator[bytes]:
+        """Each as one HTTP chunk, the last with the end of all."""
+        yield from itertools.repeat(self._piece, self._chunks)
+        yield _counted(self._last, request)
+
+    def whole(self, request: bytes) -> bytes:
+        """The answer in one, with its head."""
+        return _counted(self._whole, request)
 
 
 class Connection(asyncio.Protocol):
@@ -86,17 +104,17 @@ class Connection(asyncio.Protocol):
         if path != b"/api/chat":
             self._transport.write(_whole(_managed(path, request)))
         elif _NOT_STREAMED.search(request):
-            self._transport.write(self.script.whole)
+            self._transport.write(self.script.whole(request))
         elif self.script.pace_s:
-            self._answering = asyncio.create_task(self._paced(self.script))
+            self._answering = asyncio.create_task(self._paced(self.script, request))
         else:
             self._transport.write(_HEAD)
-            for piece in self.script.pieces:
+            for piece in self.script.pieces(request):
                 self._transport.write(piece)
 
-    async def _paced(self, script: Script) -> None:
+    async def _paced(self, script: Script, request: bytes) -> None:
         self._transport.write(_HEAD)
-        for piece in script.pieces:
+        for piece in script.pieces(request):
             await asyncio.sleep(script.pace_s)
             self._transport.write(piece)
 

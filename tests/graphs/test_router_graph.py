@@ -233,11 +233,11 @@ async def test_a_request_is_not_changed_by_its_run() -> None:
     assert list(messages) == before
 
 
-def test_the_edge_is_a_function_of_the_decision() -> None:
+async def test_the_edge_is_a_function_of_the_decision() -> None:
     assert ANSWER_NODES.keys() == set(ROLES)
     for role, node in ANSWER_NODES.items():
         decision = type("Decision", (), {"role": role})
-        assert to_answer({"decision": decision}) == node  # type: ignore[typeddict-item]
+        assert await to_answer({"decision": decision}) == node  # type: ignore[typeddict-item]
 
 
 async def test_reasoning_and_calls_are_events() -> None:
