@@ -35,6 +35,8 @@ class RouterChatOllama(ChatOllama):
     """
 
     transport: ChatTransport = Field(exclude=True)
+    # ChatOllama makes two HTTP clients that nothing here uses; to read the certificates for them takes some 50 ms.
+    client_kwargs: dict[str, Any] | None = Field(default_factory=lambda: {"verify": False})
 
     def _convert_messages_to_ollama_messages(self, messages: list[BaseMessage]) -> Sequence[Any]:
         converted: list[Any] = list(super()._convert_messages_to_ollama_messages(messages))
