@@ -52,6 +52,14 @@ class RouterChatOllama(ChatOllama):
                 message["tool_name"] = name
         return converted
 
+    def prompt_body(self, messages: Sequence[BaseMessage], tools: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """What of a call the model reads, in the bytes a call would send."""
+        return {
+            "model": self.model,
+            "messages": list(self._convert_messages_to_ollama_messages(list(messages))),
+            "tools": list(tools),
+        }
+
     async def _acreate_chat_stream(
         self, messages: list[BaseMessage], stop: list[str] | None = None, **kwargs: Any
     ) -> AsyncIterator[Mapping[str, Any] | str]:

@@ -82,6 +82,11 @@ class OllamaApi:
             template=str(answer.get("template") or ""),
         )
 
+    async def count_prompt(self, body: Mapping[str, Any]) -> int | None:
+        """Tokens of a chat's prompt as the model counts them; only the embedded backend tells, None elsewhere."""
+        count = (await self._call("POST", "/api/tokenize", body=body)).get("count")
+        return count if isinstance(count, int) else None
+
     async def _call(
         self,
         method: str,

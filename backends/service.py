@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import Self
+from typing import Any, Self
 
 import httpx
 import structlog
 from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import BaseMessage
 
 from backends.breaker import Breaker, Breakers
 from backends.budget import MemoryPlan, plan_memory
@@ -28,6 +29,7 @@ from backends.residency import Footprint, Residency, keep_alive_seconds
 from backends.schedule import Limits
 from backends.types import BackendStatus, LoadedModel, ModelCard, Occupancy
 from backends.warming import Warming
+from config.errors import RouterError
 from config.schema import BackendSettings, ModelsFile, Role
 
 # A broken model is looked at while a request waits for its decision.
@@ -151,6 +153,18 @@ class ModelService:
         if not self._given.is_settled(card):
             self._live.expire()
             self._given.saw(card, (await self.loaded() or {}).get(card.name))
+
+    async def count_prompt(
+        self, card: ModelCard, messages: Sequence[BaseMessage], tools: Sequence[Mapping[str, Any]]
+    ) -> int | None:
+        """See `backends.types.Models.count_prompt`."""
+        http = self._keeper.http
+        if http is None or self.status.kind != "embedded":
+            return None
+        try:
+            return await OllamaApi(http).count_prompt(self._chat_model(card).prompt_body(messages, tools))
+        except RouterError:
+            return None
 
     async def _look_at(self, model: str) -> None:
         """Raises `BackendError` where the server does not know the model; loads nothing."""

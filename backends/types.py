@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, Protocol
 
 from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import BaseMessage
 
 from config.schema import Role
 
@@ -103,6 +104,12 @@ class Models(Protocol):
 
     async def occupancy(self) -> Occupancy:
         """Which models are loaded and how many calls each has, as of a moment ago; never an error, never slow."""
+        ...
+
+    async def count_prompt(
+        self, card: ModelCard, messages: Sequence[BaseMessage], tools: Sequence[Mapping[str, Any]]
+    ) -> int | None:
+        """Tokens of this prompt in the model's own count; None where its server does not tell. Never an error."""
         ...
 
     def lease(self, card: ModelCard) -> AbstractAsyncContextManager[BaseChatModel]:

@@ -9,7 +9,9 @@ from pathlib import Path
 
 from backends.types import ModelCard, Occupancy
 from chains.arbiter import Question, arbiter_chain, ask_arbiter, with_verdict
+from chains.compose import with_blocks
 from chains.conversation import fingerprints, session_key
+from chains.correction import LEAST_LEARNED_TOKENS, Correction
 from chains.decide import Circumstances, Router, Weighed, weighed_words
 from chains.decision import RouteDecision, Wish
 from chains.ledger import Measured, PromptParts, measure, open_ledger
@@ -19,7 +21,7 @@ from chains.turn import Turn
 from config.errors import ContextTooLong, MemoryUnavailable, RouterError
 from config.schema import MemorySettings, Role
 from graphs.deps import Deps
-from graphs.kept_memory import count_blocks, find_kept
+from graphs.kept_memory import Kept, count_blocks, find_kept
 from graphs.sessions import Known
 from graphs.state import RouteUpdate
 
@@ -48,8 +50,8 @@ async def plan(turn: Turn, deps: Deps, *, dry: bool = False) -> RouteUpdate:
     conversation = turn.session or known.conversation
     kept = await find_kept(turn, chain, measured, known, conversation=conversation, deps=deps, touch=not dry)
     tokens = await count_blocks(kept.blocks, deps.counts)
-    corrections = deps.speeds.counting.of(card.name for card in cards.values())
-    parts = replace(measured.parts, memory=sum(tokens.values()), corrections=corrections)
+    parts = replace(measured.parts, memory=sum(tokens.values()))
+    parts = replace(parts, corrections=await _corrections(turn, kept, parts.total, cards, deps))
     question, vector = weighed_words(turn, known.held), None
     wish = deps.router.wish(turn, cards, known.held)
     if wish is None:
@@ -80,11 +82,32 @@ async def plan(turn: Turn, deps: Deps, *, dry: bool = False) -> RouteUpdate:
         ),
         "chain": chain,
         "measured": measured,
+        "correction": _correction(parts, card, deps),
         "kept": kept,
         "conversation": conversation or deps.new_id(),
         "question": question,
         "query_vector": vector,
     }
+
+
+async def _corrections(
+    turn: Turn, kept: Kept, tokens: int, cards: Mapping[Role, ModelCard], deps: Deps
+) -> dict[str, Correction]:
+    """How each model counts: exactly, of this very prompt, where its server can tell; else as far as was learned."""
+    corrections = deps.speeds.counting.of(card.name for card in cards.values())
+    tools = turn.tools if turn.offers_tools else ()
+    for name, card in {card.name: card for card in cards.values()}.items():
+        exact = await deps.models.count_prompt(card, with_blocks(turn.messages, kept.blocks), tools)
+        if exact and tokens:
+            corrections[name] = Correction(exact / tokens)
+    return corrections
+
+
+def _correction(parts: PromptParts, card: ModelCard, deps: Deps) -> Correction:
+    """For what is added to the prompt: a short one is mostly template, which says nothing of a text."""
+    if parts.total >= LEAST_LEARNED_TOKENS:
+        return parts.corrections[card.name]
+    return deps.speeds.counting.of([card.name])[card.name]
 
 
 def _decided(

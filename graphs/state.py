@@ -6,6 +6,7 @@ from langchain_core.messages import AIMessage, AnyMessage
 from typing_extensions import TypedDict
 
 from backends.types import ModelCard
+from chains.correction import Correction
 from chains.decision import RouteDecision
 from chains.ledger import Ledger, Measured
 from chains.prefix import PromptTrace
@@ -36,6 +37,7 @@ class RouterState(RouterInput, total=False):
     ledger: Ledger
     chain: list[str]
     measured: Measured
+    correction: Correction
     kept: Kept
     conversation: str
     question: str
@@ -62,8 +64,9 @@ class RouterOutput(TypedDict):
 class RouteUpdate(TypedDict):
     """What `route` adds.
 
-    `measured` is the request's size message by message, `kept` the memory that earlier requests added to them;
-    `question` are the person's words that tell what is wanted, `query_vector` embeds them where they had to be.
+    `measured` is the request's size message by message, `correction` how the model counts what is added to it, `kept`
+    the memory that earlier requests added; `question` are the person's words that tell what is wanted, `query_vector`
+    embeds them where they had to be.
     """
 
     turn: Turn
@@ -72,6 +75,7 @@ class RouteUpdate(TypedDict):
     ledger: Ledger
     chain: list[str]
     measured: Measured
+    correction: Correction
     kept: Kept
     conversation: str
     question: str

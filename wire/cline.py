@@ -12,6 +12,7 @@ from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage, To
 from chains.marks import without_marks
 from chains.turn import replace_in_texts
 from config.schema import Mode
+from wire.errands import is_errand
 
 Dialect = Literal["cline_sdk", "cline_legacy", "plain"]
 
@@ -67,7 +68,7 @@ def understand(messages: Sequence[BaseMessage], tool_names: Sequence[str]) -> Un
         from_machine=isinstance(last, ToolMessage) or (isinstance(last, HumanMessage) and index != len(messages) - 1),
         mode=_mode(system, messages, tool_names, dialect),
         workspace=_workspace(system, messages, dialect),
-        is_task=True,
+        is_task=not is_errand(system, messages, has_tools=bool(tool_names)),
         previous_text=previous,
     )
 

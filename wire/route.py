@@ -57,8 +57,7 @@ def explanation(decision: RouteDecision, ledger: Ledger) -> dict[str, Any]:
 
 def _with_kept_memory(planned: RouteUpdate, service: RouterService) -> Ledger:
     """The ledger with the blocks of earlier turns; what this turn would get is not looked up, as that may index."""
-    deps, name, blocks = service.deps, planned["card"].name, planned["kept"].blocks
-    correction = deps.speeds.counting.of([name])[name]
+    deps, correction, blocks = service.deps, planned["correction"], planned["kept"].blocks
     tokens = {index: correction.of(count) for index, count in block_tokens(blocks, deps.counts).items()}
     return that_fit(blocks, tokens, planned["ledger"])[1]
 

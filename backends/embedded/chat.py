@@ -12,6 +12,7 @@ from backends.embedded.chat_request import ChatRequest, parse_chat_request, pars
 from backends.embedded.fit import fit_prompt
 from backends.embedded.llama import Completed
 from backends.embedded.model import LoadedModel, timestamp
+from backends.embedded.prompt import render_prompt
 from backends.embedded.replies import ApiError, JsonReply, LinesReply
 from backends.embedded.tool_calls import Event, ToolCall, ToolCallRecogniser
 
@@ -33,6 +34,15 @@ class Chat:
             return JsonReply(self._load_or_unload(request, started_ns))
         lines = self._answer(request, started_ns)
         return LinesReply(lines) if request.stream else JsonReply(await _joined(lines))
+
+    async def count(self, body: bytes) -> JsonReply:
+        """`POST /api/tokenize`, which Ollama does not have: how many tokens the prompt of such a chat would take."""
+        request = parse_chat_request(parse_object(body))
+        self._model.check_name(request.model)
+        if not request.messages:
+            return JsonReply({"count": 0})
+        tokens = await self._model.llama.tokenize(render_prompt(request.messages, request.tools))
+        return JsonReply({"count": len(tokens)})
 
     def _load_or_unload(self, request: ChatRequest, started_ns: int) -> Line:
         if request.keep_alive_s == 0:

@@ -120,6 +120,7 @@ def _routes(model: LoadedModel) -> Routes:
         "/api/ps": ("GET", management.ps),
         "/api/show": ("POST", management.show),
         "/api/chat": ("POST", chat.chat),
+        "/api/tokenize": ("POST", chat.count),
     }
 
 

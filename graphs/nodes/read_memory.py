@@ -34,8 +34,7 @@ class _Recalled:
 
 async def read_memory(state: RouterState, runtime: Runtime[Deps]) -> MemoryUpdate:
     """Put back the blocks of earlier turns as they were; for a person's new turn, recall and remember a new one."""
-    deps, kept, name = runtime.context, state["kept"], state["card"].name
-    correction = deps.speeds.counting.of([name])[name]
+    deps, kept, correction = runtime.context, state["kept"], state["correction"]
     tokens = await count_blocks(kept.blocks, deps.counts)
     blocks, ledger = that_fit(
         kept.blocks, {index: correction.of(each) for index, each in tokens.items()}, state["ledger"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -72,6 +72,7 @@ class FakeModels:
     known: Mapping[Role, ModelCard] = field(default_factory=lambda: {role: card(role) for role in ROLES})
     error: RouterError | None = None
     occupied: Occupancy = field(default_factory=lambda: occupied(*NAMES.values()))
+    counts: Callable[[Sequence[Any]], int] | None = None
     leased: list[str] = field(default_factory=list)
     freed: list[str] = field(default_factory=list)
     warmed: list[Role] = field(default_factory=list)
@@ -86,6 +87,9 @@ class FakeModels:
 
     async def occupancy(self) -> Occupancy:
         return self.occupied
+
+    async def count_prompt(self, card: ModelCard, messages: Sequence[Any], tools: Sequence[Any]) -> int | None:
+        return self.counts(messages) if self.counts else None
 
     @asynccontextmanager
     async def lease(self, card: ModelCard) -> AsyncIterator[BaseChatModel]:

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
 from langgraph.store.memory import InMemoryStore
 
 from backends.types import ModelCard, Occupancy
 from chains.arbiter import MAX_ANSWER_TOKENS, TRUST
 from chains.turn import Turn
-from config.errors import MemoryUnavailable, ModelBusy, UpstreamBroken
+from config.errors import ContextTooLong, MemoryUnavailable, ModelBusy, UpstreamBroken
 from config.schema import ROLES
 from graphs.deps import Arbiter, Deps
 from graphs.planning import plan
@@ -225,3 +225,41 @@ async def test_a_dry_run_writes_nothing() -> None:
     store = InMemoryStore()
     await plan(loop(), deps(FakeModels(says("x")), store=store), dry=True)
     assert await store.asearch(()) == []
+
+
+async def test_only_what_is_new_is_counted() -> None:
+    """A long history is counted once; then each request counts its own tail."""
+    context = deps(by_name(known={role: card(role, window=131_072) for role in ROLES}))
+    messages: list[BaseMessage] = [HumanMessage("word " * 400 + str(number)) for number in range(200)]
+    planned = await plan(Turn.of_messages(messages), context)
+    assert context.counts.counted == 200
+    for number in range(5):
+        messages += [AIMessage(f"answer {number}"), HumanMessage(f"and {number}?")]
+        before = context.counts.counted
+        planned = await plan(Turn.of_messages(messages), context)
+        assert context.counts.counted == before + 2
+    assert planned["measured"].parts.history > 200 * 400
+
+
+async def test_a_model_that_tells_its_own_count_is_believed() -> None:
+    models = by_name(counts=lambda messages: 5000)
+    ledger = (await plan(person("word " * 1000), deps(models)))["ledger"]
+    assert (ledger.prompt, ledger.margin) == (5000, 0)
+    models.counts = lambda messages: 7937
+    with pytest.raises(ContextTooLong, match=r"maximum context length is 8192 tokens\. However, you requested 7937"):
+        await plan(person("word " * 1000), deps(models))
+    models.counts = lambda messages: 7936
+    assert (await plan(person("word " * 1000), deps(models)))["ledger"].answer == 256
+
+
+async def test_a_short_prompts_own_count_does_not_shrink_the_room_for_memory() -> None:
+    """Its template outweighs it: four tokens of the model's for each of ours, which no text takes."""
+    planned = await plan(person("hi"), deps(by_name(counts=lambda messages: 40)))
+    assert planned["ledger"].prompt >= 40
+    assert planned["correction"].factor == 1
+
+
+async def test_where_one_model_plays_all_roles_nobody_is_asked_which() -> None:
+    models = by_name(known={role: card(role, name=FAST) for role in ROLES})
+    await plan(person("hm, the thing"), arbitrated(models))
+    assert models.leased == []

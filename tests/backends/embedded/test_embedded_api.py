@@ -294,3 +294,16 @@ async def test_a_client_that_hangs_up_frees_the_slot(http: httpx.AsyncClient) ->
             await reading
     async with asyncio.timeout(8):  # reading 4,500 tokens, or a whole window of answer, would take far longer
         await chat(http, "Quick.")
+
+
+async def test_a_prompt_is_counted_as_it_will_be_read(http: httpx.AsyncClient) -> None:
+    body = {
+        "model": MODEL,
+        "messages": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "weather in Oslo?"}],
+        "tools": [WEATHER],
+    }
+    counted = (await http.post("/api/tokenize", json=body)).json()["count"]
+    answer = await http.post("/api/chat", json={**body, "stream": False, "options": {"num_predict": 1}})
+    assert counted == answer.json()["prompt_eval_count"] > 50
+    assert (await http.post("/api/tokenize", json={"model": MODEL, "messages": []})).json() == {"count": 0}
+    assert (await http.post("/api/tokenize", json={"model": "other", "messages": []})).status_code == 404
