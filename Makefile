@@ -17,7 +17,7 @@ endif
 PY := $(BIN)/python
 
 .DEFAULT_GOAL := help
-.PHONY: help run doctor install install-dev test test-clients audit check format clean lock notebooks train bench bench-peers
+.PHONY: help run doctor install install-dev test test-clients test-browser audit check format clean lock notebooks train bench bench-peers
 
 help: ## Show what there is
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -37,6 +37,12 @@ test: install-dev ## Run the whole test suite
 
 test-clients: install-dev $(CLIENTS)/node_modules/.installed ## Let real clients from npm (Cline, opencode, SDKs) solve a task; needs Node.js 20
 	$(PY) -m pytest -n $(TEST_PROCESSES) -m clients $(CLIENTS)
+
+test-browser: install-dev ## Use the pages in a real Chromium; installs Debian's package where there is none
+	@command -v chromium google-chrome >/dev/null || test -n "$$CHROMIUM" || { \
+		echo "Installing Debian's package chromium for the browser tests."; \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null; }
+	$(PY) -m pytest -m browser tests/browser
 
 audit: install-dev ## Look for known vulnerabilities of the locked packages; asks PyPI
 	$(BIN)/uvx pip-audit==2.10.1 --strict --no-deps --disable-pip --requirement requirements.txt --requirement requirements-dev.txt

@@ -25,6 +25,7 @@ def welcome(settings: Settings, base_url: str, status: BackendStatus, bank: Bank
     parts: list[RenderableType] = [
         _rows(
             ("Listening on", Text(base_url, style="bold green")),
+            ("Status page", Text(f"{base_url}/")),
             ("Health", Text(f"{base_url}/health")),
             ("Playground", Text(f"{base_url}/router/playground/")),
         ),
