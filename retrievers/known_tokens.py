@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from retrievers.secret_values import looks_random
+from retrievers.secret_values import is_unspoken
 
 MIN_DIFFERENT_CHARS = 6
 
@@ -75,6 +75,6 @@ def known_tokens(text: str) -> Iterator[KnownToken]:
             rest = found[0][len(start) :]
             if len(set(rest)) < MIN_DIFFERENT_CHARS:
                 continue
-            if start in _OF_ANY_SHAPE and not looks_random(rest):
+            if start in _OF_ANY_SHAPE and not is_unspoken(rest):
                 continue
             yield KnownToken(found.start(), found.end(), label)

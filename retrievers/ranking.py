@@ -95,9 +95,9 @@ def rank(
     scores += NEWEST * _recency(passages)
     scores = _archived_below(scores, np.array([passage.archived for passage in passages]))
     best = np.argsort(-scores, kind="stable")[: max(KEPT, wanted)]
-    found = tuple(_candidate(corpus, passages[place], float(scores[place]), words, vectors) for place in best)
+    found = [_candidate(corpus, passages[place], float(scores[place]), words, vectors) for place in best]
     trust = vectors.trust if vectors is not None else 0.0
-    return Ranking(found, answerability(float(coverage.max()), vectors), trust)
+    return Ranking(_archived_lines_below(found), answerability(float(coverage.max()), vectors), trust)
 
 
 def _archived_below(scores: Vectors, archived: NDArray[np.bool_]) -> Vectors:
@@ -105,6 +105,16 @@ def _archived_below(scores: Vectors, archived: NDArray[np.bool_]) -> Vectors:
         return scores
     best_live = float(scores[~archived].max())
     return np.where(archived, np.minimum(scores - ARCHIVED, best_live - NEWEST), scores)
+
+
+def _archived_lines_below(candidates: Sequence[Candidate]) -> tuple[Candidate, ...]:
+    sizes = [len(found.group_scores) for found in candidates]
+    scores = np.array([score for found in candidates for score in found.group_scores], dtype=np.float32)
+    lowered = _archived_below(scores, np.repeat([found.passage.archived for found in candidates], sizes))
+    parts = np.split(lowered, np.cumsum(sizes)[:-1])
+    return tuple(
+        replace(found, group_scores=tuple(part.tolist())) for found, part in zip(candidates, parts, strict=True)
+    )
 
 
 def _similarities(passages: Sequence[Passage], vectors: VectorEvidence) -> Vectors:

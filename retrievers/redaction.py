@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from retrievers.known_tokens import known_tokens
 from retrievers.named_secrets import named_secrets
-from retrievers.secret_values import is_filled_in, looks_random
+from retrievers.secret_values import is_filled_in, is_unspoken
 
 KEY_BLOCK_CHARS = 32_768
 
@@ -101,7 +101,7 @@ def _url_passwords(text: str) -> Iterator[_Secret]:
 def _credentials(text: str) -> Iterator[_Secret]:
     """What stands in `Authorization` headers."""
     for found in _BEARER.finditer(text):
-        if is_filled_in(found["token"]) and looks_random(found["token"]):
+        if is_filled_in(found["token"]) and is_unspoken(found["token"]):
             yield _Secret(*found.span("token"), "bearer token")
     for found in _BASIC.finditer(text):
         if _is_user_and_password(found["token"]):

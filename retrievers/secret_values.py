@@ -33,6 +33,7 @@ _HEX_OR_UUID = re.compile(
     r"(?=.{0,16}[a-f])(?=.{0,16}\d)[0-9a-f]{16,}|[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 )
 _OBVIOUS = re.compile(r"[A-Za-z0-9+/=_.-]{20,}")
+_LONG_RUN = re.compile(r"[A-Za-z0-9]{20}")
 _ETHEREUM_ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
 _GAP_AT_START = re.compile(r"[<\[{(]|\$[A-Za-z_{(]|%[A-Za-z_(]|#\{|ENC\[|![A-Za-z]+[ (]")
 _GAP = re.compile(r"\.\.\.|…|\*{3}|_{4}|process\.env|import\.meta|environ|getenv|secrets\.|env\.")
@@ -72,6 +73,13 @@ def looks_random(value: str, *, min_chars: int = 12) -> bool:
     if mixed and "d" in classes and counted >= _MIN_LONG_CHARS and in_words * 2 < counted:
         share /= 2
     return switches >= max(_MIN_SWITCHES, share * counted)
+
+
+def is_unspoken(value: str) -> bool:
+    """Whether `value` is no words joined: it looks random, or runs on longer than words do and has a digit, as the
+    alphabet in an example that shows what a key looks like.
+    """
+    return looks_random(value) or (_LONG_RUN.search(value) is not None and any(char.isdigit() for char in value))
 
 
 def is_filled_in(value: str) -> bool:

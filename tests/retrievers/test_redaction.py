@@ -169,6 +169,22 @@ def test_what_is_named_described_or_to_be_filled_in_stays(line: str) -> None:
     assert redact(line) == (line, 0)
 
 
+@pytest.mark.parametrize(
+    "key",
+    [
+        "sk-" + "abcdefghijklmnopqrstuvwxyz" + "123456",
+        "sk-proj-" + "abcdefghijklmnopqrstuvwxyz" + "0123456789ABCD",
+        "sk-ant-api03-" + "abcdefghijklmnopqrstuvwxyz",
+        "glpat-" + "abcdefghij" + "1234567890",
+    ],
+)
+def test_a_key_that_runs_through_the_alphabet_is_one(key: str) -> None:
+    """Such ones were taken for words that are joined by hyphens."""
+    redacted, count = redact(f"the key is {key}, do not share it")
+    assert count == 1
+    assert key not in redacted
+
+
 @pytest.mark.parametrize("kind", ["", "RSA ", "EC ", "OPENSSH ", "ENCRYPTED "])
 def test_a_private_key_goes_with_all_its_lines(kind: str) -> None:
     text = f"# Keys\n\n{key_block(kind)}\n\n## Next\n"
