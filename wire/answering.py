@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,8 +19,10 @@ from wire.errors import error_row, internal_error
 from wire.hang_up import run_until_hang_up
 from wire.intake import STOPPING
 from wire.journal import RequestJournal
-from wire.run import Events, Inbox, open_run
+from wire.run import Inbox
 from wire.writer import AnswerWriter
+
+OpenRun = Callable[[RequestJournal], AbstractAsyncContextManager[Inbox]]
 
 log = structlog.get_logger(__name__)
 
@@ -38,7 +40,7 @@ class AnswerResponse(Response):
 
     def __init__(
         self,
-        run: Callable[[], Events],
+        open_run: OpenRun,
         writer: AnswerWriter,
         journal: RequestJournal,
         pace: Pace,
@@ -47,7 +49,7 @@ class AnswerResponse(Response):
     ) -> None:
         super().__init__()
         self._explain = explain
-        self._run = run
+        self._open_run = open_run
         self._writer = writer
         self._journal = journal
         self._pace = pace
@@ -81,7 +83,7 @@ class WholeResponse(AnswerResponse):
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         events: list[RouterEvent] = []
         try:
-            async with open_run(self._run, self._journal) as inbox:
+            async with self._open_run(self._journal) as inbox:
                 while not events or not isinstance(events[-1], Finished):
                     events.append(await inbox.next())
                 await inbox.drain()
@@ -99,21 +101,21 @@ class StreamResponse(AnswerResponse):
 
     def __init__(
         self,
-        run: Callable[[], Events],
+        open_run: OpenRun,
         writer: AnswerWriter,
         journal: RequestJournal,
         pace: Pace,
         *,
         explain: bool = False,
     ) -> None:
-        super().__init__(run, writer, journal, pace, explain=explain)
+        super().__init__(open_run, writer, journal, pace, explain=explain)
         self._begun = False
         self._opened = False
         self._spoke = False
         self._unsent = b""
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async with open_run(self._run, self._journal) as inbox:
+        async with self._open_run(self._journal) as inbox:
             first: RouterEvent | None = None
             try:
                 async with asyncio.timeout(self._pace.hold_status_s):

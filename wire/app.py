@@ -24,6 +24,7 @@ from wire.published import PATH, Asked, bad_question, publish
 from wire.published_guard import PublishedGuard
 from wire.request_id import HEADER, RequestIdMiddleware, request_id_of
 from wire.service import RouterService
+from wire.twins import Twins
 
 OpenService = Callable[[], AbstractAsyncContextManager[RouterService]]
 
@@ -38,7 +39,9 @@ def create_app(open_service: OpenService, settings: Settings, *, version: str) -
         async with open_service() as service:
             app.state.metrics = Metrics()
             app.state.service = replace(service, watchers=(*service.watchers, app.state.metrics.watch))
+            app.state.twins = Twins()
             yield
+            await app.state.twins.aclose()
 
     app = FastAPI(
         title="cline-memory-router",

@@ -21,6 +21,7 @@ from wire.parse import ParsedRequest, parse_turn
 from wire.request_id import request_id_of
 from wire.run import run_graph
 from wire.service import service_of
+from wire.twins import Twins, twin_key
 from wire.writer import AnswerWriter
 
 MakeWriter = Callable[[Stamp, ParsedRequest], AnswerWriter]
@@ -41,7 +42,8 @@ async def serve_turn(request: Request, read: ReadBody, *, id_prefix: str, refuse
     server = service.settings.server
     journal = service.journal(request_id_of(request))
     try:
-        chat, make_writer = read(await read_bounded_json(request, server))
+        body = await read_bounded_json(request, server)
+        chat, make_writer = read(body)
         parsed = parse_turn(chat, request.headers)
     except RouterError as error:
         journal.close(error_row(error).code)
@@ -52,5 +54,18 @@ async def serve_turn(request: Request, read: ReadBody, *, id_prefix: str, refuse
     journal.dialect, journal.stream = parsed.dialect, parsed.stream
     writer = make_writer(Stamp(f"{id_prefix}{journal.request_id}", int(time.time()), server.model_id), parsed)
     send = StreamResponse if parsed.stream else WholeResponse
-    run = partial(run_graph, service, RouterInput(turn=parsed.turn))
-    return send(run, writer, journal, Pace(server.hold_status_s, server.heartbeat_s), explain=parsed.explain)
+    turn = parsed.turn
+    open_run = partial(
+        twins_of(request).open,
+        partial(run_graph, service, RouterInput(turn=turn)),
+        key=twin_key(request.url.path, body, turn.workspace, turn.session),
+        # Agents and whoever names the conversation ask one thing at a time.
+        beside=parsed.dialect.startswith("cline") or turn.session is not None,
+    )
+    return send(open_run, writer, journal, Pace(server.hold_status_s, server.heartbeat_s), explain=parsed.explain)
+
+
+def twins_of(request: Request) -> Twins:
+    """Those of the application."""
+    twins: Twins = request.app.state.twins
+    return twins
