@@ -82,9 +82,7 @@ class Leases:
             yield
             calls.measured(_now() - began_at)
         finally:
-            calls.running -= 1
-            calls.idle_since = _now()
-            self._start_what_may()
+            self._end(model, calls)
 
     async def _wait_for_turn(self, model: str, calls: _Calls) -> None:
         call = _Call(_now(), asyncio.get_running_loop().create_future())
@@ -102,10 +100,17 @@ class Leases:
             if call.turn.cancelled():
                 with suppress(ValueError):
                     calls.waiting.remove(call)
+                self._start_what_may()
             else:  # it was given its place in the same moment
-                calls.running -= 1
-            self._start_what_may()
+                self._end(model, calls)
             raise
+
+    def _end(self, model: str, calls: _Calls) -> None:
+        calls.running -= 1
+        if not calls.running:
+            calls.idle_since = _now()
+            self._residency.ends(model)
+        self._start_what_may()
 
     def _retry_after_s(self, calls: _Calls) -> float:
         """How long it is likely to be until one more may wait."""

@@ -45,6 +45,8 @@ class Residency:
         self._footprints = footprints
         self._available_gb = available_gb
         self._loaded: frozenset[str] = frozenset()
+        self._coming: set[str] = set()
+        self._leaving: dict[str, str] = {}
         self._last_seen: Mapping[str, LoadedModel] = {}
         self._gone: dict[str, datetime] = {}
         self._side_by_side: dict[frozenset[str], bool] = {}
@@ -55,8 +57,20 @@ class Residency:
         return self._loaded
 
     def begins(self, model: str, busy: Collection[str] = ()) -> None:
-        """A call makes the server load `model`, if it is not, at the cost of its victims."""
-        self._loaded = (self._loaded - self.victims(model, busy)) | {model}
+        """A call makes the server load `model`, if it is not, at the cost of its victims.
+
+        Until `ends`, a look may come too early to show that.
+        """
+        victims = self.victims(model, busy)
+        self._coming.add(model)
+        self._leaving.pop(model, None)
+        self._leaving |= dict.fromkeys(victims, model)
+        self._loaded = (self._loaded - victims) | {model}
+
+    def ends(self, model: str) -> None:
+        """No call for `model` runs any longer: the next look tells what became of it."""
+        self._coming.discard(model)
+        self._leaving = {victim: cause for victim, cause in self._leaving.items() if cause != model}
 
     def saw(self, loaded: Mapping[str, LoadedModel], ready: Collection[str], now: datetime) -> None:
         """Take in what the server tells; `ready` are those of `loaded` that a call need not load anew.
@@ -72,7 +86,9 @@ class Residency:
         came = seen - self._last_seen.keys()
         self._side_by_side |= {frozenset({old, new}): False for old in self._gone for new in came}
         self._side_by_side |= {frozenset({one, other}): True for one in seen for other in seen if one != other}
-        self._last_seen, self._loaded = dict(loaded), frozenset(ready)
+        self._coming -= seen
+        self._leaving = {name: cause for name, cause in self._leaving.items() if name in seen and cause not in seen}
+        self._last_seen, self._loaded = dict(loaded), frozenset(ready) - self._leaving.keys() | self._coming
 
     def victims(self, model: str, busy: Collection[str] = (), among: frozenset[str] | None = None) -> frozenset[str]:
         """Which of the loaded models (or of `among`) loading `model` would push out; `busy` ones go last."""

@@ -198,6 +198,7 @@ class ModelService:
             if await model.transport.load(asked):
                 log.info("model loaded ahead of time", model=card.name, role=card.role)
         finally:
+            self._residency.ends(card.name)
             self._live.expire()
 
     def _load_s_of(self, load_s: Callable[[Role], float]) -> Callable[[str], float]:

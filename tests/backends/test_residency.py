@@ -77,6 +77,36 @@ def test_a_model_that_went_long_before_another_came_was_not_pushed_out_by_it() -
     assert not models.victims("coder")
 
 
+def test_a_look_that_comes_before_the_switch_does_not_undo_it() -> None:
+    """A call for the model that is being pushed out was let in beside the one that pushes it out."""
+    models = residency(available_gb=50)
+    saw(models, "coder")
+    models.begins("large")
+    saw(models, "coder")
+    assert models.loaded == {"large"}
+    assert models.victims("coder", busy={"large"}) == {"large"}
+    saw(models, "large")
+    models.ends("large")
+    assert models.loaded == {"large"}
+
+
+def test_a_load_that_failed_leaves_what_the_next_look_shows() -> None:
+    models = residency(available_gb=50)
+    saw(models, "coder")
+    models.begins("large")
+    models.ends("large")
+    saw(models, "coder")
+    assert models.loaded == {"coder"}
+
+
+def test_a_victim_that_stays_beside_the_new_one_was_none() -> None:
+    models = residency(available_gb=50)
+    saw(models, "coder")
+    models.begins("large")
+    saw(models, "coder", "large")
+    assert models.loaded == {"coder", "large"}
+
+
 def test_a_model_whose_time_was_up_was_pushed_out_by_nobody() -> None:
     models = residency()
     saw(models, "coder", expires_in_s=-1)

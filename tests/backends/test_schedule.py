@@ -66,7 +66,8 @@ class Machine:
             ends = min((end for end, _ in self.running), default=math.inf)
             self.now = max(self.now, min(ends, coming[0].came_at if coming else math.inf, look_again_at))
             assert self.now < math.inf, "calls wait, nothing runs, and no time is set to look again"
-            self.idle_since |= {call.model: self.now for end, call in self.running if end <= self.now}
+            ended = {call.model for end, call in self.running if end <= self.now}
+            self.idle_since |= dict.fromkeys(ended, self.now)
             self.running = [each for each in self.running if each[0] > self.now]
             while coming and coming[0].came_at <= self.now:
                 call = coming.popleft()
