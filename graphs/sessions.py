@@ -6,14 +6,16 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import structlog
-from langgraph.store.base import BaseStore, GetOp, Op, PutOp, Result, SearchItem, SearchOp
+from langgraph.store.base import BaseStore, GetOp, Item, Op, PutOp, Result, SearchItem, SearchOp
 
 from chains.conversation import digest_of
 from chains.lock import Held
@@ -61,7 +63,7 @@ class Conversation:
 
 @dataclass(slots=True)
 class _Writing:
-    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    lock: threading.Lock = field(default_factory=threading.Lock)
     since_trim: int = TRIM_EVERY
 
 
@@ -150,12 +152,18 @@ class Sessions:
         the conversation that was there first finds its own. `last` are records of the conversation's last request, by
         key, which each one replaces.
         """
-        if self.store is None:
-            return
-        async with self._writing.lock:
-            known = await self._get(CONVERSATIONS, fingerprints, touch=False)
+        await self._written(partial(self._merge, fingerprints, record, last or {}), len(fingerprints) + len(last or {}))
+
+    def _merge(
+        self, fingerprints: Sequence[str], record: Mapping[str, Any], last: Mapping[str, Mapping[str, Any]]
+    ) -> None:
+        """In one go, since nobody may write between what is read here and what is made of it."""
+        assert self.store is not None  # noqa: S101 - only called where there is one
+        with self._writing.lock:
+            items = self.store.batch([GetOp(CONVERSATIONS, key, refresh_ttl=False) for key in fingerprints])
+            known = {key: item.value for key, item in zip(fingerprints, items, strict=True) if isinstance(item, Item)}
             prefixes = {key: _merged(known.get(key), record) for key in fingerprints}
-            await self._put(CONVERSATIONS, {**prefixes, **{key: dict(value) for key, value in (last or {}).items()}})
+            self.store.batch(self._puts(CONVERSATIONS, {**prefixes, **{key: dict(last[key]) for key in last}}))
 
     async def latest(self, most: int) -> list[Conversation]:
         """At most `most` conversations, the last used first; reading puts off no expiry."""
@@ -190,17 +198,23 @@ class Sessions:
         return {key: item.value for key, item in zip(keys, items, strict=True) if item is not None}  # type: ignore[union-attr]
 
     async def _put(self, namespace: tuple[str, ...], values: Mapping[str, dict[str, Any]]) -> None:
+        await self._written(lambda: self.store and self.store.batch(self._puts(namespace, values)), len(values))
+
+    def _puts(self, namespace: tuple[str, ...], values: Mapping[str, dict[str, Any]]) -> list[PutOp]:
+        """A PutOp knows nothing of the store's default expiry; without one the record would stay for ever."""
+        ttl = ((self.store and self.store.ttl_config) or {}).get("default_ttl")
+        return [PutOp(namespace, key, value, ttl=ttl) for key, value in values.items()]
+
+    async def _written(self, write: Callable[[], object], records: int) -> None:
         if self.store is None:
             return
         try:
-            # A PutOp knows nothing of the store's default expiry; without one the record would stay for ever.
-            ttl = (self.store.ttl_config or {}).get("default_ttl")
-            await self._batch([PutOp(namespace, key, value, ttl=ttl) for key, value in values.items()])
-            self._writing.since_trim += len(values)
+            await asyncio.to_thread(write)
+            self._writing.since_trim += records
             if self._writing.since_trim >= TRIM_EVERY:
                 self._writing.since_trim = 0
                 await self._trim()
-        except sqlite3.Error as error:
+        except (sqlite3.Error, ValueError) as error:
             log.warning("session store cannot be written", error=type(error).__name__)
 
     async def _batch(self, ops: Sequence[Op]) -> list[Result]:

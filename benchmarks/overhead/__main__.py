@@ -36,7 +36,7 @@ from typing import Any
 import uvloop
 
 from benchmarks.overhead import report, targets
-from benchmarks.overhead.bodies import write_bank
+from benchmarks.overhead.bodies import kinds, write_bank
 from benchmarks.overhead.contenders import NAMES, ROOT, Contender, Missing, running
 from benchmarks.overhead.load import Refused
 from benchmarks.overhead.loads import CLIENTS, USUAL, Load, chosen
@@ -56,7 +56,7 @@ async def measure(
     async with AsyncExitStack() as stack:
         upstream = await stack.enter_async_context(running("straight", None, folder))
         contenders = await _started(names, upstream, folder, stack, results)
-        measurement = Measurement(upstream, folder / "ours", seconds=seconds)
+        measurement = Measurement(upstream, kinds(folder / "ours"), seconds=seconds)
         for number in range(rounds):
             for load in loads:
                 _say(f"round {number + 1} of {rounds}, {load.name}")

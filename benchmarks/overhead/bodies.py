@@ -16,7 +16,7 @@ TOOLS = 25
 CLINE_BYTES = 60_000
 LONG_BYTES = 400_000
 LONG_TURNS = 40
-_NONCE = "0nonce0"
+NONCE = "0nonce0"
 _WORDS = """
 the of and to in a is that for it with as on be by this are from at which not but have an they one all were
 pump valve sensor reading schedule queue worker retry record table index field module class function method test
@@ -52,23 +52,23 @@ def prose(draw: random.Random, size: int) -> str:
 
 def kinds(workspace: Path) -> dict[str, Kind]:
     """The requests by name; those with Cline's prompt work in `workspace`."""
-    short = {"messages": [{"role": "user", "content": _NONCE}]}
-    first = {**_cline(workspace, 45_000 - 4_500), "tools": _tools(TOOLS)}
-    cline = _with_messages(first, _loop(2, (CLINE_BYTES - 45_000) // 2, "a"))
-    history = _with_messages(first, _loop(LONG_TURNS, (LONG_BYTES - 45_000) // LONG_TURNS, "b"))
-    asked = {"role": "user", "content": _NONCE}
+    short = {"messages": [{"role": "user", "content": NONCE}]}
+    first = {**_cline(workspace, 45_000 - 4_500), "tools": tools(TOOLS)}
+    cline = _with_messages(first, tool_loop(2, (CLINE_BYTES - 45_000) // 2, "a"))
+    history = _with_messages(first, tool_loop(LONG_TURNS, (LONG_BYTES - 45_000) // LONG_TURNS, "b"))
+    asked = {"role": "user", "content": NONCE}
     return {
         "short": Kind(None, short),
         "person_turn": Kind(None, _with_messages(cline, [asked])),
-        "tool_turn": Kind(first, _with_messages(cline, _loop(1, 300, _NONCE))),
-        "history_400k": Kind(first, _with_messages(history, _loop(1, 300, _NONCE))),
+        "tool_turn": Kind(first, _with_messages(cline, tool_loop(1, 300, NONCE))),
+        "history_400k": Kind(first, _with_messages(history, tool_loop(1, 300, NONCE))),
     }
 
 
 def encoder(kind: Kind, *, model: str, stream: bool, path: str, port: int) -> Callable[[], bytes]:
     """Makes whole HTTP requests, each with a question or a result of its own."""
     body = orjson.dumps({"model": model, **kind.body, "stream": stream})
-    parts = body.split(_NONCE.encode())
+    parts = body.split(NONCE.encode())
     draw, numbers = random.Random(11), count()  # noqa: S311 - invented words
     is_question = kind.opening is None
 
@@ -103,13 +103,13 @@ def _cline(workspace: Path, size: int) -> dict[str, Any]:
         f"\n\nWhere you run:\n<env>\n1. Platform: linux\n2. Date: 3/14/2026\n3. IDE: Terminal Shell\n"
         f"4. Working Directory: {workspace}\n</env>\n\n{prose(random.Random(1), 4_000)}"  # noqa: S311
     )
-    tools_bytes = len(orjson.dumps(_tools(TOOLS)))
+    tools_bytes = len(orjson.dumps(tools(TOOLS)))
     pasted = prose(random.Random(2), size - tools_bytes)  # noqa: S311
     asked = f"Please change how the pump's schedule is read, so that this works:\n```\n{pasted}\n```"
     return {"messages": [{"role": "system", "content": system}, {"role": "user", "content": asked}]}
 
 
-def _loop(turns: int, size: int, name: str) -> list[dict[str, Any]]:
+def tool_loop(turns: int, size: int, name: str) -> list[dict[str, Any]]:
     """`turns` calls of a tool with results of `size` characters each."""
     messages: list[dict[str, Any]] = []
     for turn in range(turns):
@@ -126,7 +126,8 @@ def _loop(turns: int, size: int, name: str) -> list[dict[str, Any]]:
     return messages
 
 
-def _tools(number: int) -> list[dict[str, Any]]:
+def tools(number: int) -> list[dict[str, Any]]:
+    """So many tools, with schemas as Cline's are."""
     text = {"type": "string", "description": "Absolute path of a file of this project, with its ending"}
     line = {
         "description": "Line to begin with, counted from 1; null for the top of the file",

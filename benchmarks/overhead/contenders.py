@@ -110,6 +110,7 @@ def _environment(name: str, port: int, upstream: Contender | None, folder: Path)
         values |= {"PORT": str(port), "ROUTER_CONFIG_DIR": str(folder), "VECTOR_STORE_PATH": str(folder / "vectors")}
     if name == "litellm":
         values |= {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_LOG": "ERROR", "LITELLM_TELEMETRY": "False"}
+        values["LITELLM_DANGEROUSLY_PERMIT_WEAK_OR_UNSET_MASTER_KEY"] = "true"  # loopback, and nothing behind it
     return values
 
 

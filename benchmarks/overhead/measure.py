@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import orjson
 
-from benchmarks.overhead.bodies import MODEL, Kind, encoder, http, kinds
+from benchmarks.overhead.bodies import MODEL, Kind, encoder, http
 from benchmarks.overhead.contenders import Contender
 from benchmarks.overhead.load import Refused, Sent, connected, send
 from benchmarks.overhead.loads import Load
@@ -32,9 +32,9 @@ class Figures:
 class Measurement:
     """Sends loads to contenders in front of `upstream`; each load lasts about `seconds` at each contender."""
 
-    def __init__(self, upstream: Contender, workspace: Path, *, seconds: float) -> None:
+    def __init__(self, upstream: Contender, kinds: Mapping[str, Kind], *, seconds: float) -> None:
         self._upstream = upstream
-        self._kinds = kinds(workspace)
+        self._kinds = kinds
         self._seconds = seconds
         self._opened: set[tuple[str, str]] = set()
 
