@@ -65,7 +65,7 @@ def _grouped(units: Iterator[LineGroup]) -> Iterator[LineGroup]:
     tokens = 0
     for unit in units:
         more = estimate_tokens(unit.text)
-        if group and _begins_anew(unit, tokens, more, after_heading=_is_heading(group[-1])):
+        if group and _begins_anew(unit, tokens, more, after_heading=_is_heading(group[-1].text)):
             yield _joined(group)
             group, tokens = [], 0
         group.append(unit)
@@ -80,13 +80,13 @@ def _begins_anew(unit: LineGroup, tokens: int, more: int, *, after_heading: bool
     """
     if after_heading:
         return tokens + more > LONG_LINE_TOKENS
-    if _is_heading(unit) or tokens + more > GROUP_TOKENS:
+    if _is_heading(unit.text) or tokens + more > GROUP_TOKENS:
         return True
     return tokens * 2 >= GROUP_TOKENS and _ITEM.match(unit.text) is not None
 
 
-def _is_heading(unit: LineGroup) -> bool:
-    return _HEADING.match(unit.text) is not None
+def _is_heading(line: str) -> bool:
+    return "#" in line and _HEADING.match(line) is not None
 
 
 def _under_their_headings(groups: Iterator[LineGroup]) -> Iterator[LineGroup]:
@@ -94,10 +94,10 @@ def _under_their_headings(groups: Iterator[LineGroup]) -> Iterator[LineGroup]:
     for group in groups:
         lines = group.text.split("\n")
         is_nested = lines[0][:1].isspace()
-        above = () if _HEADING.match(lines[0]) else tuple(line for line in (heading, item if is_nested else "") if line)
-        yield replace(group, above=above)
+        above = () if _is_heading(lines[0]) else tuple(line for line in (heading, item if is_nested else "") if line)
+        yield LineGroup(group.text, group.first_line, group.last_line, above)
         for line in lines:
-            if _HEADING.match(line):
+            if _is_heading(line):
                 heading, item = line.strip("# ")[:_ABOVE_CHARS], ""
             elif _ITEM.match(line):
                 item = line[:_ABOVE_CHARS]

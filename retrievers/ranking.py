@@ -164,6 +164,7 @@ def _candidate(
 
 def _with_neighbours(scores: Vectors) -> Vectors:
     """A line beside a better one is lifted towards it: an answer often goes on there."""
-    beside = np.pad(scores, 1, constant_values=-np.inf)
+    beside = np.full(len(scores) + 2, -np.inf, dtype=np.float32)
+    beside[1:-1] = scores
     lift = np.maximum(np.maximum(beside[:-2], beside[2:]) - scores, 0.0)
     return (scores + OF_NEIGHBOUR * lift).astype(np.float32)

@@ -93,21 +93,21 @@ class WordIndex:
 
     def ask(self, question: str) -> WordEvidence:
         """All zeros where no word of the question occurs."""
-        scores = np.zeros(self._size, dtype=np.float32)
-        coverage = np.zeros(self._size, dtype=np.float32)
         wanted = dict.fromkeys(terms(question))
         known = {term: self._vocabulary[term] for term in wanted if term in self._vocabulary}
         if not known:
-            return WordEvidence(scores, coverage, {})
+            nothing = np.zeros(self._size, dtype=np.float32)
+            return WordEvidence(nothing, nothing, {})
         places = {term: slice(self._starts[number], self._starts[number + 1]) for term, number in known.items()}
         emphases = {term: emphasis(term) for term in wanted}
         holding = {term: places[term].stop - places[term].start if term in places else 0 for term in wanted}
         told = {term: emphases[term] * self._idf(holding[term]) for term in wanted}
         total = sum(told.values())
-        for term, place in places.items():
-            holders = self._holders[place]
-            coverage[holders] += told[term] / total
-            scores[holders] += emphases[term] * self._scores[place]
+        holders = np.concatenate([self._holders[place] for place in places.values()])
+        shares = np.repeat([told[term] / total for term in places], [holding[term] for term in places])
+        coverage = np.bincount(holders, shares, self._size).astype(np.float32)
+        found = np.concatenate([emphases[term] * self._scores[place] for term, place in places.items()])
+        scores = np.bincount(holders, found, self._size).astype(np.float32)
         weights: dict[str, float] = {}
         for term, weight in told.items():
             written = term.rstrip(PREFIX_MARK)
