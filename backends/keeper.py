@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from typing import Self
 
@@ -22,6 +22,8 @@ from config.schema import BackendSettings, Role, RoleSettings
 REFRESH_EVERY_S = 30.0
 RESTART_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 60.0
+LOOK_FOR_OLLAMA_EVERY_S = 5.0
+RETIRE_LOOK_EVERY_S = 0.5
 MAX_CONNECTIONS = 200
 
 log = structlog.get_logger(__name__)
@@ -30,7 +32,8 @@ log = structlog.get_logger(__name__)
 class ServerKeeper:
     """The one model server in use. Use as an async context manager; entering returns before the server is ready.
 
-    `found` is called whenever an Ollama with models has come, at the start or later.
+    `found` is called whenever an Ollama with models has come, at the start or later; `calls` tells how many calls of a
+    model run or wait.
     """
 
     def __init__(
@@ -39,12 +42,14 @@ class ServerKeeper:
         roles: Mapping[Role, RoleSettings],
         *,
         found: Callable[[BackendStatus], None],
+        calls: Callable[[], Mapping[str, int]],
         embedded: Callable[[], EmbeddedBackend] = EmbeddedBackend,
         refresh_every_s: float = REFRESH_EVERY_S,
     ) -> None:
         self._settings = settings
         self._roles = roles
         self._found = found
+        self._calls = calls
         self._embedded = embedded
         self._refresh_every_s = refresh_every_s
         self._status = BackendStatus("starting", settings.base_url, None, "looking for Ollama", {}, {})
@@ -140,14 +145,19 @@ class ServerKeeper:
         await self._keep_ollama()
 
     async def _keep_embedded(self, reason: str) -> None:
-        """Run the embedded backend, and start it again when it ends; requests wait for it meanwhile."""
+        """Run the embedded backend, and start it again when it ends; requests wait for it meanwhile.
+
+        Unless the configuration asks for it, an Ollama that comes later takes over.
+        """
         pause_s = RESTART_PAUSE_S
         while True:
             self._status = replace(self._status, kind="starting", reason=reason)
-            backend = self._embedded()
-            try:
-                await backend.start()
-                async with self._client(backend.base_url, backend.headers) as client:
+            async with AsyncExitStack() as stack:
+                backend = self._embedded()
+                stack.push_async_callback(_close, backend)
+                try:
+                    await backend.start()
+                    client = await stack.enter_async_context(self._client(backend.base_url, backend.headers))
                     self._settle(
                         await look_at_embedded(
                             OllamaApi(client),
@@ -159,21 +169,47 @@ class ServerKeeper:
                     )
                     log.warning("embedded backend serves all roles", model=backend.model, reason=reason)
                     pause_s = RESTART_PAUSE_S
-                    await backend.wait()
+                    if await self._ollama_comes_first(backend):
+                        log.info("Ollama has come and takes over", base_url=self._settings.base_url)
+                        await self._hand_over(stack.pop_all(), backend.model)
+                        return
                     self._known.clear()
-                log.warning("embedded backend ended; starting it again", returncode=backend.returncode)
-            except (BackendError, OSError) as error:
-                message = error.message if isinstance(error, BackendError) else f"It cannot be started ({error})."
-                self._failure = error if isinstance(error, BackendError) else None
-                self._settle(self._without_models(message))
-                log.error("embedded backend did not start", error=message)  # noqa: TRY400 - the message is all
-                await asyncio.sleep(pause_s)
-                pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
-            finally:
-                await asyncio.shield(backend.close())
+                    log.warning("embedded backend ended; starting it again", returncode=backend.returncode)
+                except (BackendError, OSError) as error:
+                    message = error.message if isinstance(error, BackendError) else f"It cannot be started ({error})."
+                    self._failure = error if isinstance(error, BackendError) else None
+                    self._settle(self._without_models(message))
+                    log.error("embedded backend did not start", error=message)  # noqa: TRY400 - the message is all
+                    await asyncio.sleep(pause_s)
+                    pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+
+    async def _ollama_comes_first(self, backend: EmbeddedBackend) -> bool:
+        """Wait until an Ollama with models is there, or the embedded backend has ended."""
+        ended = asyncio.create_task(backend.wait(), name="watch-embedded")
+        every_s = min(LOOK_FOR_OLLAMA_EVERY_S, self._refresh_every_s)
+        try:
+            while not ended.done():
+                await asyncio.wait({ended}, timeout=None if self._settings.kind == "embedded" else every_s)
+                if not ended.done() and await self._find_ollama() is None:
+                    return True
+            return False
+        finally:
+            ended.cancel()
+            await asyncio.wait({ended})
+
+    async def _hand_over(self, embedded: AsyncExitStack, model: str) -> None:
+        """Go on with Ollama; the embedded backend ends once it has answered what it was asked."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._retire(embedded, model), name="retire-embedded")
+            await self._keep_ollama()
+
+    async def _retire(self, embedded: AsyncExitStack, model: str) -> None:
+        async with embedded:
+            while self._status.kind == "embedded" or self._calls().get(model):  # noqa: ASYNC110 - calls end without event
+                await asyncio.sleep(min(RETIRE_LOOK_EVERY_S, self._refresh_every_s))
 
     def _settle(self, status: BackendStatus) -> None:
-        came = status.ready and not self._status.ready
+        came = status.ready and not (self._status.ready and self._status.kind == status.kind)
         self._status = status
         self._known.set()
         if came and status.kind == "ollama":
@@ -190,3 +226,7 @@ class ServerKeeper:
         ) as client:
             self._http = client
             yield client
+
+
+async def _close(backend: EmbeddedBackend) -> None:
+    await asyncio.shield(backend.close())

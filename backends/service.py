@@ -56,7 +56,12 @@ class ModelService:
         self._settings = settings
         self._models = models
         self._keeper = ServerKeeper(
-            settings, models.roles, embedded=embedded, refresh_every_s=refresh_every_s, found=self._found
+            settings,
+            models.roles,
+            embedded=embedded,
+            refresh_every_s=refresh_every_s,
+            found=self._found,
+            calls=lambda: self._leases.calls,
         )
         self._live = LiveView()
         self._residency = Residency(_footprints(models), models.available_gb)

@@ -84,6 +84,27 @@ class TestEmbedded:
                 assert await text_of(service, "memory_fast") == "ok"
                 assert embedded.started == 2
 
+    async def test_an_ollama_that_comes_later_takes_over_and_running_calls_end_in_peace(
+        self, ollama: ScriptedOllama
+    ) -> None:
+        """It stayed with the embedded backend until it was started again."""
+        await ollama.stop_listening()
+        async with ScriptedOllama(self.models) as child:
+            child.default(Reply.text("from the child").gate_before_headers())
+            embedded = PretendEmbedded(child)
+            async with service_for(ollama.base_url, embedded) as service:
+                running = asyncio.create_task(text_of(service, "memory_fast"))
+                await child.wait_held()
+                await ollama.start_listening()
+                await until(lambda: service.status.kind == "ollama")
+                assert await text_of(service, "implementation") == "ok"
+                assert embedded.closed == 0
+                child.release()
+                assert await running == "from the child"
+                await until(lambda: embedded.closed == 1)
+                assert await text_of(service, "memory_fast") == "ok"
+            assert len(child.chats) == 1
+
     async def test_a_child_that_does_not_start_is_told_and_tried_again(self) -> None:
         async with ScriptedOllama(self.models) as child:
             embedded = PretendEmbedded(child, BackendUnavailable("no wheels for this machine"))
