@@ -15,7 +15,7 @@ from retrievers.selection import fill
 from retrievers.types import Passage, TokenCounter
 
 NEAR_TOKENS = 1_000
-DOUBTFUL_TOKENS = 250
+DOUBTFUL_TOKENS = 300
 # Added where vectors do not tell, or only little, as then the evidence is in doubt itself.
 UNTOLD_TOKENS = 200
 # What a line end costs between two groups, and `…` with its own where something is left out between them.

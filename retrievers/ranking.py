@@ -97,7 +97,7 @@ def rank(
     best = np.argsort(-scores, kind="stable")[: max(KEPT, wanted)]
     found = [_candidate(corpus, passages[place], float(scores[place]), words, vectors) for place in best]
     trust = vectors.trust if vectors is not None else 0.0
-    return Ranking(_archived_lines_below(found), answerability(float(coverage.max()), vectors), trust)
+    return Ranking(archived_lines_below(found), answerability(float(coverage.max()), vectors), trust)
 
 
 def _archived_below(scores: Vectors, archived: NDArray[np.bool_]) -> Vectors:
@@ -107,7 +107,10 @@ def _archived_below(scores: Vectors, archived: NDArray[np.bool_]) -> Vectors:
     return np.where(archived, np.minimum(scores - ARCHIVED, best_live - NEWEST), scores)
 
 
-def _archived_lines_below(candidates: Sequence[Candidate]) -> tuple[Candidate, ...]:
+def archived_lines_below(candidates: Sequence[Candidate]) -> tuple[Candidate, ...]:
+    """The same, with the scores of archived lines lowered below that of the best live one."""
+    if not candidates:
+        return ()
     sizes = [len(found.group_scores) for found in candidates]
     scores = np.array([score for found in candidates for score in found.group_scores], dtype=np.float32)
     lowered = _archived_below(scores, np.repeat([found.passage.archived for found in candidates], sizes))

@@ -97,21 +97,6 @@ async def test_archived_text_ranks_below_live_text(service: MemoryService, works
     assert archived == [False, True]
 
 
-async def test_the_lines_of_an_archived_file_come_after_live_ones(tmp_path: Path, service: MemoryService) -> None:
-    """A short archived note was nearer than the same sentence in a long live passage, and came first."""
-    files = {
-        "projectbrief.md": f"# Brief\n{words(300, 'brief')}",
-        "activeContext.md": f"# Now\nThe crane is run by Philippa.\n{words(200, 'now')}",
-        "archive/notes.md": "# Notes\nThe crane is run by Wilhelmina.\n",
-        ".backups/notes.md": "# Notes\nThe crane is run by Gustav.\n",
-    }
-    write_bank(tmp_path / "crane" / "memory-bank", files)
-    await indexed(service, tmp_path / "crane")
-    found = await service.recall(tmp_path / "crane", "who runs the crane?", 2_000, prefer_whole=False)
-    assert found.passages[0].file == "memory-bank/activeContext.md"
-    assert any(passage.archived for passage in found.passages)
-
-
 async def test_of_two_that_say_the_same_the_newer_comes_first(tmp_path: Path, service: MemoryService) -> None:
     files = {
         "projectbrief.md": f"# Brief\n{words(300, 'brief')}",

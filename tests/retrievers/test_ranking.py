@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from retrievers.lines import line_groups
 from retrievers.memory import MemoryService
+from retrievers.ranking import Candidate, archived_lines_below
+from retrievers.types import Passage
 from tests.retrievers.memory_support import WordEmbedder, count_words, words, write_bank
 
 
@@ -53,3 +57,20 @@ def test_the_line_beside_the_nearest_comes_with_it(service: MemoryService, tmp_p
     )
     found = service.recall_blocking(workspace, "why are sluice valves opened by hand?", 60, prefer_whole=False)
     assert "because of the salt" in found.passages[0].text
+
+
+def candidate(*scores: float, archived: bool) -> Candidate:
+    text = "".join(f"## Note {number}\nThe crane is run by somebody.\n" for number in range(len(scores)))
+    passage = Passage(text, "memory-bank/notes.md", "", 1, 2 * len(scores), datetime.now(UTC), archived=archived)
+    return Candidate(passage, max(scores), tuple(line_groups(passage)), scores)
+
+
+def test_no_line_of_an_archived_file_comes_before_the_best_live_one() -> None:
+    """The one sentence of a short archived note was nearer than a live passage that says much besides, and led."""
+    live, archived = archived_lines_below([candidate(0.3, 0.1, archived=False), candidate(1.2, 0.5, archived=True)])
+    assert live.group_scores == pytest.approx((0.3, 0.1))
+    assert max(archived.group_scores) < 0.3
+    assert archived.group_scores[0] > archived.group_scores[1]
+    (alone,) = archived_lines_below([candidate(0.4, archived=True)])
+    assert alone.group_scores == pytest.approx((0.4,))
+    assert archived_lines_below([]) == ()
