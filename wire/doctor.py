@@ -17,7 +17,7 @@ from retrievers.stores.choice import choose_store
 from retrievers.types import Embedder
 from wire.cline_settings import cline_settings
 
-ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "": "127.0.0.1"}  # noqa: S104 - to be told, not bound
+ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - to be told, not bound
 BANK_FIX = "make a folder memory-bank with projectbrief.md and activeContext.md, or name yours in memory.folders"
 
 
@@ -27,7 +27,7 @@ async def examine(
     """All findings, in the order in which things are best mended; `variables` are Ollama's own in this shell."""
     models = await examine_models(settings.backend, settings.models, variables)
     host = ANY_ADDRESS.get(settings.server.host, settings.server.host)
-    base_url = f"http://{host}:{settings.server.port}"
+    base_url = f"http://{f'[{host}]' if ':' in host else host}:{settings.server.port}"
     return [
         *models.findings,
         *await asyncio.to_thread(lambda: list(_stores(settings))),

@@ -21,7 +21,7 @@ class NoEmbedder(WordEmbedder):
 async def found(
     folder: Path, workspace: Path, embedder: WordEmbedder | None = None, **memory: object
 ) -> dict[str, list[Finding]]:
-    settings = settings_for(NOWHERE, folder, memory={"enabled": True, **memory})
+    settings = settings_for(NOWHERE, folder, memory={"enabled": True, **memory}, server={"host": "::"})
     service = MemoryService(
         vector_store_path=settings.paths.vector_store_path,
         embedder=embedder or WordEmbedder(),
@@ -41,6 +41,7 @@ async def test_a_bank_that_is_there(tmp_path: Path) -> None:
     assert checks["embedder"][0].message.startswith("words: 512 dimensions, ready after ")
     assert (checks["memory bank"][0].level, "2 files" in checks["memory bank"][0].message) == ("ok", True)
     assert checks["Ollama"][0].level == "error"
+    assert checks["Cline"][0].message == "Base URL: http://[::1]:8000/v1"
     assert not list(tmp_path.glob("vector_stores/*doctor*"))  # noqa: ASYNC240 - nothing else runs
 
 
