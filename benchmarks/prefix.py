@@ -34,6 +34,8 @@ from typing import Any
 
 from benchmarks.prefix_sessions import Session, captured, generated, write_bank
 from benchmarks.prefix_ways import Read, Way, naive, straight, through_us
+from config.schema import LoggingSettings
+from wire.logs import set_up_logging
 
 TURNS = (40, 10)
 QUICK_TURNS = (10,)
@@ -109,6 +111,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--quick", action="store_true", help="one short generated session only")
     asked = parser.parse_args()
+    set_up_logging(LoggingSettings())
     turns = QUICK_TURNS if asked.quick else asked.turns
     sessions = [
         generated(requests, seed=asked.seed + number, legacy=number % 2 == 1) for number, requests in enumerate(turns)

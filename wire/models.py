@@ -42,8 +42,9 @@ def _models(service: RouterService) -> dict[str, dict[str, Any]]:
 
 
 def reliable_window(cards: Mapping[Role, ModelCard]) -> int | None:
-    """The window in tokens a client can rely on, whichever role answers; None while no model is known."""
-    return max((card.window_tokens for card in cards.values()), default=None)
+    """The window in tokens a client can rely on: a request of that size finds a model, tools or not; None for none."""
+    able = [card for card in cards.values() if card.tools] or list(cards.values())
+    return max((card.window_tokens for card in able), default=None)
 
 
 def _model(model_id: str, *cards: ModelCard) -> dict[str, Any]:

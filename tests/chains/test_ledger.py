@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
 
+from chains.correction import Correction
 from chains.counting import TokenCounts, count_json, count_message
 from chains.ledger import MAX_CHARS_PER_TOKEN, MIN_ANSWER_TOKENS, Ledger, Measured, PromptParts, measure, open_ledger
 from chains.turn import Sampling, ToolChoice, Turn
@@ -73,25 +74,35 @@ tokens = st.integers(0, 20_000)
     asked=st.none() | st.integers(1, 100_000),
     limit=st.integers(16, 50_000),
     blocks=st.lists(st.integers(0, 3000), max_size=8),
+    correction=st.builds(Correction, st.floats(0.5, 2.5), st.floats(0, 0.2)),
 )
 def test_the_ledger_never_exceeds_the_window(  # noqa: PLR0917 - hypothesis calls it by name
-    system: int, tools: int, history: int, window: int, asked: int | None, limit: int, blocks: list[int]
+    system: int,
+    tools: int,
+    history: int,
+    window: int,
+    asked: int | None,
+    limit: int,
+    blocks: list[int],
+    correction: Correction,
 ) -> None:
-    parts = PromptParts(system, tools, history, answer=min(MIN_ANSWER_TOKENS, asked or MIN_ANSWER_TOKENS))
+    answer = min(MIN_ANSWER_TOKENS, asked or MIN_ANSWER_TOKENS)
+    parts = PromptParts(system, tools, history, answer=answer, corrections={"m": correction}).as_counted_by("m")
+    assert parts.total >= (system + tools + history) * correction.factor
     if not parts.fits(window):
         return
     ledger = open_ledger(parts, person("x", sampling=limited(asked)), window=window, answer_limit=limit)
     assert ledger.answer >= min(parts.answer, limit)
     for block in blocks:
-        if ledger.prompt + block > window:
+        if ledger.prompt + ledger.margin + block > window:
             continue
         before, ledger = ledger, ledger.with_memory(block, ("x",))
         assert ledger.memory == before.memory + block
-        assert ledger.answer == min(before.answer, window - ledger.prompt)
+        assert ledger.answer == min(before.answer, window - ledger.prompt - ledger.margin)
         assert (block > before.room) == (ledger.answer < before.answer)
-    assert ledger.prompt + ledger.answer <= window
+    assert ledger.prompt + ledger.margin + ledger.answer <= window
     assert ledger.room >= 0
-    assert ledger.prompt == system + tools + history + ledger.memory
+    assert ledger.prompt == parts.total + ledger.memory
 
 
 def test_what_was_left_out_adds_up() -> None:
