@@ -56,6 +56,8 @@ RESULTS = (
     "steps = [(52, 10), (64, 40)]",
     " M brewery/mash.py",
 )
+# A captured request larger than this does not fit the embedded model's window beside memory: some 7,000 tokens.
+LARGEST_CHARS = 34_000
 # A person speaks, then the agent works for so many requests.
 LOOP_REQUESTS = (2, 5)
 
@@ -147,7 +149,11 @@ def captured(folder: Path, most: int) -> list[Session]:
     named: dict[str, list[Json]] = defaultdict(list)
     for path in sorted(folder.glob("*_[0-9]*.json")):
         named[path.stem.rpartition("_")[0]].append(json.loads(path.read_text(encoding="utf-8"))["body"])
-    sessions = [Session(name, tuple(bodies)) for name, bodies in named.items() if _is_one_conversation(bodies)]
+    sessions = [
+        Session(name, tuple(bodies))
+        for name, bodies in named.items()
+        if _is_one_conversation(bodies) and len(json.dumps(bodies[-1])) <= LARGEST_CHARS
+    ]
     return sorted(sessions, key=lambda session: -len(session.requests))[:most]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 
-from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
+from langchain_core.messages import AIMessage, BaseMessage, SystemMessage, ToolMessage
 
 from backends.json_bytes import json_bytes
 
@@ -23,6 +23,24 @@ def fingerprints(messages: Sequence[BaseMessage], *, place: str = "") -> list[st
         digest = _next(digest, message)
         chain.append(digest.hex())
     return chain
+
+
+def loose_fingerprints(messages: Sequence[BaseMessage], digests: Sequence[str], *, place: str = "") -> list[str]:
+    """The same without regard to what system messages say: clients write those anew, as when the mode is switched.
+
+    `digests` are those of the messages.
+    """
+    chain: list[str] = []
+    last = _hashed(place.encode("utf-8", "surrogatepass"))
+    for message, digest in zip(messages, digests, strict=True):
+        last = _loosely(last, "" if isinstance(message, SystemMessage) else digest)
+        chain.append(last)
+    return chain
+
+
+def loosely_followed_by(fingerprint: str, message: BaseMessage) -> str:
+    """`followed_by` for loose fingerprints."""
+    return _loosely(fingerprint, digests([message])[0])
 
 
 def digests(messages: Sequence[BaseMessage]) -> list[str]:
@@ -56,6 +74,10 @@ def session_key(session: str, *, place: str = "") -> str:
 
 def _hashed(data: bytes) -> str:
     return hashlib.blake2b(data, digest_size=FINGERPRINT_CHARS // 2).hexdigest()
+
+
+def _loosely(fingerprint: str, digest: str) -> str:
+    return _hashed(f"loose {fingerprint} {digest}".encode("ascii"))
 
 
 def _next(digest: bytes, message: BaseMessage) -> bytes:

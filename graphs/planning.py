@@ -10,7 +10,7 @@ from pathlib import Path
 from backends.types import ModelCard, Occupancy
 from chains.arbiter import Question, arbiter_chain, ask_arbiter, with_verdict
 from chains.compose import with_blocks
-from chains.conversation import fingerprints, session_key
+from chains.conversation import fingerprints, loose_fingerprints, session_key
 from chains.correction import LEAST_LEARNED_TOKENS, Correction
 from chains.decide import Circumstances, Router, Weighed, weighed_words
 from chains.decision import RouteDecision, Wish
@@ -43,10 +43,10 @@ async def plan(turn: Turn, deps: Deps, *, dry: bool = False) -> RouteUpdate:
     cards = await deps.models.cards()
     largest = max(card.window_tokens for card in cards.values())
     place = place_of(turn.workspace, deps.memory_settings)
-    (measured, chain), occupancy = await asyncio.gather(
+    (measured, chain, loose), occupancy = await asyncio.gather(
         asyncio.to_thread(_measure, turn, largest, place, deps), deps.models.occupancy()
     )
-    known = await _known(turn, chain, place, deps, touch=not dry)
+    known = await _known(turn, chain, loose, place, deps=deps, touch=not dry)
     conversation = turn.session or known.conversation
     kept = await find_kept(turn, chain, measured, known, conversation=conversation, deps=deps, touch=not dry)
     tokens = await count_blocks(kept.blocks, deps.counts)
@@ -81,6 +81,7 @@ async def plan(turn: Turn, deps: Deps, *, dry: bool = False) -> RouteUpdate:
             parts.as_counted_by(card.name), turn, window=card.window_tokens, answer_limit=card.answer_limit_tokens
         ),
         "chain": chain,
+        "loose": loose[-1],
         "measured": measured,
         "correction": _correction(parts, card, deps),
         "kept": kept,
@@ -133,17 +134,19 @@ def place_of(workspace: Path | None, settings: MemorySettings) -> str:
     return "\0".join(str(path) for path in (workspace or settings.default_workspace, *settings.workspace_roots))
 
 
-def _measure(turn: Turn, largest_window: int, place: str, deps: Deps) -> tuple[Measured, list[str]]:
-    return measure(turn, deps.counts, largest_window=largest_window), fingerprints(turn.messages, place=place)
+def _measure(turn: Turn, largest_window: int, place: str, deps: Deps) -> tuple[Measured, list[str], list[str]]:
+    measured = measure(turn, deps.counts, largest_window=largest_window)
+    loose = loose_fingerprints(turn.messages, [digest for digest, _ in measured.messages], place=place)
+    return measured, fingerprints(turn.messages, place=place), loose
 
 
-async def _known(turn: Turn, chain: list[str], place: str, deps: Deps, *, touch: bool) -> Known:
+async def _known(turn: Turn, chain: list[str], loose: list[str], place: str, *, deps: Deps, touch: bool) -> Known:
     """The conversation so far. A person's newest message is no part of it: two tasks may begin with the same words."""
     so_far, newest = (chain, None) if turn.from_machine else (chain[:-1], chain[-1])
-    if turn.session:
-        key = session_key(turn.session, place=place)
-        return await deps.sessions.find(so_far, newest=newest, session=turn.session, session_key=key, touch=touch)
-    return await deps.sessions.find(so_far, newest=newest, touch=touch)
+    key = session_key(turn.session, place=place) if turn.session else ""
+    return await deps.sessions.find(
+        so_far, loose=loose[: len(so_far)], newest=newest, session=turn.session, session_key=key, touch=touch
+    )
 
 
 async def _embedded(words: str, deps: Deps) -> list[float] | None:

@@ -82,6 +82,7 @@ class Sessions:
         self,
         chain: Sequence[str],
         *,
+        loose: Sequence[str] = (),
         newest: str | None = None,
         session: str | None = None,
         session_key: str = "",
@@ -89,15 +90,17 @@ class Sessions:
     ) -> Known:
         """The conversation whose longest known prefix these fingerprints share.
 
-        A prefix that two conversations had in common tells neither; it tells the role where both had the same. With
+        A prefix that two conversations had in common tells neither; it tells the role where both had the same. `loose`
+        are the fingerprints that know a conversation again where the client wrote its system prompt anew. With
         `session`, an id that the client sent, only that session's own records count, the last one under `session_key`
         where no prefix is known. `newest` is the fingerprint of a message that is not looked for. `touch` puts off the
         expiry of what is read.
         """
-        prefixes = list(reversed(chain))[:MAX_PREFIXES]
+        messages = {key: number for each in (chain, loose) for number, key in list(enumerate(each, 1))[-MAX_PREFIXES:]}
+        prefixes = sorted(messages, key=lambda key: -messages[key])
         keys = [*prefixes, session_key] if session else prefixes
         found = await self._get(CONVERSATIONS, [*keys, *([newest] if newest else [])], touch=touch)
-        for distance, key in enumerate(keys):
+        for key in keys:
             record = found.get(key)
             if record is None or (session and record.get("conversation") != session):
                 continue
@@ -105,7 +108,7 @@ class Sessions:
             return Known(
                 str(record.get("conversation") or "") or None,
                 _held(record),
-                messages=len(chain) - distance if distance < len(prefixes) else 0,
+                messages=messages.get(key, 0),
                 blocks={int(index): str(block) for index, block in blocks.items()},
                 answered=newest in found,
             )

@@ -36,6 +36,7 @@ class RouterState(RouterInput, total=False):
     card: ModelCard
     ledger: Ledger
     chain: list[str]
+    loose: str
     measured: Measured
     correction: Correction
     kept: Kept
@@ -64,9 +65,10 @@ class RouterOutput(TypedDict):
 class RouteUpdate(TypedDict):
     """What `route` adds.
 
-    `measured` is the request's size message by message, `correction` how the model counts what is added to it, `kept`
-    the memory that earlier requests added; `question` are the person's words that tell what is wanted, `query_vector`
-    embeds them where they had to be.
+    `chain` are the messages' fingerprints, `loose` the last one's without regard to the system prompt. `measured` is
+    the request's size message by message, `correction` how the model counts what is added to it, `kept` the memory that
+    earlier requests added; `question` are the person's words that tell what is wanted, `query_vector` embeds them where
+    they had to be.
     """
 
     turn: Turn
@@ -74,6 +76,7 @@ class RouteUpdate(TypedDict):
     card: ModelCard
     ledger: Ledger
     chain: list[str]
+    loose: str
     measured: Measured
     correction: Correction
     kept: Kept

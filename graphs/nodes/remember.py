@@ -6,7 +6,7 @@ from typing import Any
 
 from langgraph.runtime import Runtime
 
-from chains.conversation import digest_of, followed_by
+from chains.conversation import digest_of, followed_by, loosely_followed_by
 from graphs.deps import Deps
 from graphs.state import RouterState
 from graphs.tracing import last_key
@@ -29,7 +29,7 @@ async def remember(state: RouterState, runtime: Runtime[Deps]) -> dict[str, Any]
     blocks = {str(index): digest_of(block) for index, block in state["blocks"].items()}
     last = state["chain"][-1]
     await deps.sessions.keep_conversation(
-        [last, followed_by(last, state["answer"])],
+        [last, followed_by(last, state["answer"]), loosely_followed_by(state["loose"], state["answer"])],
         {**record, "blocks": blocks},
         last={last_key(state, deps): {**record, "prompt": state["trace"].as_record()}},
     )

@@ -153,7 +153,7 @@ async def test_each_message_is_hashed_twice_a_request(context: Deps) -> None:
     await events_of(turn(QUESTION), context)
     asked = turn(QUESTION, *loop(20))
     calls = await calls_of(asked, context)
-    assert calls["_canonical"] <= 2 * len(asked.messages) + 1, "the answer comes to it"
+    assert calls["_canonical"] <= 2 * (len(asked.messages) + 1), "the answer comes to it"
 
 
 async def test_the_work_of_a_tool_turn_does_not_grow(context: Deps) -> None:

@@ -212,3 +212,18 @@ async def test_a_prompt_that_leaves_the_last_one_is_told_with_whose_doing_it_was
     assert (left.message, left.by) == (3, "client")
     assert left.tokens > 20
     assert isinstance(left, PrefixLeft)
+
+
+async def test_a_conversation_is_known_again_where_its_system_prompt_was_written_anew() -> None:
+    """Cline writes it anew whenever the mode is switched: the memory beside earlier words was gone with it."""
+    client = Client(InMemoryStore())
+    for mode, bank in (("act", "one"), ("plan", "two"), ("act", "three"), ("plan", "three")):
+        client.messages[0] = SystemMessage(f"You are in {mode} mode.")
+        before = client.sent[1:]
+        await client.ask(f"a question in {mode} mode", bank=bank, answer=f"an answer about {bank} in {mode} mode")
+        assert client.sent[1:][: len(before)] == before
+    client.messages.append(HumanMessage("and now?"))
+    client.messages[0] = SystemMessage("You are in act mode.")
+    left = (await routed(client)).left
+    assert left is not None
+    assert (left.message, left.tokens, left.by) == (0, 0, "client")

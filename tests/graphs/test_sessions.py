@@ -17,7 +17,16 @@ from langgraph.store.sqlite import SqliteStore
 from structlog.testing import capture_logs
 
 from chains.compose import memory_block
-from chains.conversation import digest_of, digests, fingerprints, followed_by, session_key, standing_key
+from chains.conversation import (
+    digest_of,
+    digests,
+    fingerprints,
+    followed_by,
+    loose_fingerprints,
+    loosely_followed_by,
+    session_key,
+    standing_key,
+)
 from chains.turn import Turn
 from graphs.session_store import SESSIONS_FILE, open_session_store
 from graphs.sessions import MAX_PREFIXES, TRIM_EVERY, Sessions
@@ -192,10 +201,12 @@ async def test_what_is_kept_holds_no_words_of_the_conversation(tmp_path: Path) -
         await conversation(store, made)
     kept = rows(tmp_path / "s.sqlite")
     chain = fingerprints(made.messages, place=str(made.workspace))
+    loose = loose_fingerprints(made.messages, digests(made.messages), place=str(made.workspace))
     answered = followed_by(chain[-1], AIMessage("x"))
     assert {(prefix, key) for prefix, key, *_ in kept} == {
         ("conversations", chain[-1]),
         ("conversations", answered),
+        ("conversations", loosely_followed_by(loose[-1], AIMessage("x"))),
         ("conversations", session_key("call_1", place=str(WORKSPACE))),
         ("blocks", chain[-1]),
         ("blocks", standing_key("call_1", *reversed(digests(made.messages)[-2:]))),
@@ -211,10 +222,10 @@ async def test_the_record_of_a_conversation() -> None:
     store = InMemoryStore()
     await conversation(store, turn("fix the bug"))
     last = await store.aget(("conversations",), session_key("call_1", place=str(WORKSPACE)))
-    request, answered = (each for each in await store.asearch(("conversations",)) if "prompt" not in each.value)
+    request, answered, loose = (each for each in await store.asearch(("conversations",)) if "prompt" not in each.value)
     assert last is not None
     assert [len(piece) for piece in last.value.pop("prompt")] == [3, 3, 3]
-    assert request.value == answered.value
+    assert request.value == answered.value == loose.value
     assert request.value.pop("blocks") == {"1": digest_of(memory_block((NOTE,)))}
     assert last.value == request.value
     assert request.value.pop("prompt_tokens") > 0
