@@ -19,6 +19,7 @@ from wire.errors import error_object, error_response, internal_error, plain_erro
 from wire.gate import Access, Gate
 from wire.intake import Intake, IntakeMiddleware
 from wire.metrics import Metrics
+from wire.openapi import describe
 from wire.page import routes as page
 from wire.published import PATH, Asked, bad_question, publish
 from wire.published_guard import PublishedGuard
@@ -75,6 +76,7 @@ def create_app(open_service: OpenService, settings: Settings, *, version: str) -
         return service
 
     publish(app, running)
+    describe(app)
     return app
 
 

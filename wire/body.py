@@ -21,7 +21,11 @@ async def read_json(request: Request, *, max_bytes: int) -> Any:
         BodyTooLarge: as `read_body`.
         BadRequest: it is no JSON, or nests too deep.
     """
-    body = await read_body(request, max_bytes=max_bytes)
+    return decode_json(await read_body(request, max_bytes=max_bytes))
+
+
+def decode_json(body: bytes) -> Any:
+    """The value of a JSON text; raises `BadRequest` where it is none, or nests too deep."""
     try:
         value = _decode(body)
     except RecursionError:

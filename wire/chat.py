@@ -9,6 +9,7 @@ from fastapi import APIRouter, Request, Response
 from wire.chunks import Stamp
 from wire.openai_request import ChatRequest
 from wire.parse import ParsedRequest
+from wire.replies import ChatCompletion
 from wire.serve_turn import MakeWriter, serve_turn
 from wire.validate import parse_chat_request
 from wire.writer import ChatWriter
@@ -16,7 +17,7 @@ from wire.writer import ChatWriter
 routes = APIRouter()
 
 
-@routes.post("/v1/chat/completions")
+@routes.post("/v1/chat/completions", response_model=ChatCompletion)
 async def chat_completions(request: Request) -> Response:
     """Answer a chat, streamed or whole. All that can be refused is refused before the first byte."""
     return await serve_turn(request, _read, id_prefix="chatcmpl-")

@@ -17,6 +17,7 @@ from config.errors import BadRequest, RouterError, UnknownModel
 from retrievers.types import Embedder
 from wire.body import read_json
 from wire.errors import NGINX_CLIENT_GONE, error_response
+from wire.replies import Embeddings
 from wire.request_id import HEADER, request_id_of
 from wire.service import RouterService, service_of
 from wire.validate import validated
@@ -38,7 +39,7 @@ class EmbeddingsRequest(BaseModel):
     dimensions: int | None = Field(default=None, ge=1)
 
 
-@routes.post("/v1/embeddings")
+@routes.post("/v1/embeddings", response_model=Embeddings)
 async def embeddings(request: Request) -> Response:
     """Vectors of length 1, in the order of the texts."""
     service = service_of(request)

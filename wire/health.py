@@ -15,6 +15,7 @@ from backends.budget import MemoryPlan
 from backends.live_view import loaded_as_ours
 from backends.types import LoadedModel, ModelCard
 from config.schema import ROLES, Role
+from wire.replies import Readiness
 from wire.service import RouterService, service_of
 
 routes = APIRouter()
@@ -26,7 +27,7 @@ async def live() -> dict[str, str]:
     return {"status": "alive"}
 
 
-@routes.get("/health/ready")
+@routes.get("/health/ready", response_model=Readiness, responses={503: {"model": Readiness}})
 async def ready(request: Request) -> JSONResponse:
     """200 once a model can answer, 503 before, without one, and once the service was told to stop."""
     status, stopping = service_of(request).models.status, request.app.state.intake.closed

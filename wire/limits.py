@@ -12,7 +12,8 @@ from config.schema import ServerSettings
 from wire.body import read_json
 
 _LISTS_OF_MESSAGES = ("messages", "input")
-_IMAGES = frozenset({"image_url", "input_image", "image"})
+# A tuple: a type may be anything, also what cannot be hashed.
+_IMAGES = ("image_url", "input_image", "image")
 
 
 async def read_bounded_json(request: Request, server: ServerSettings) -> Any:

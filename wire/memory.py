@@ -16,7 +16,6 @@ from wire.body import read_json
 from wire.errors import NGINX_CLIENT_GONE
 from wire.memory_replies import (
     BankReply,
-    ErrorReply,
     SearchReply,
     StatusReply,
     bank_reply,
@@ -32,7 +31,6 @@ MAX_BUDGET_TOKENS = 200_000
 routes = APIRouter(
     prefix="/memory",
     tags=["memory"],
-    responses={"4XX": {"model": ErrorReply, "description": "What is wrong, and what to do."}},
 )
 
 WorkspaceQuery = Annotated[

@@ -20,6 +20,7 @@ from wire.messages_request import CountRequest, MessagesRequest
 from wire.messages_writer import MessagesWriter, messages_error
 from wire.openai_request import ChatRequest
 from wire.parse import ParsedRequest, parse_turn
+from wire.replies import AnthropicMessage, TokenCount
 from wire.request_id import HEADER, request_id_of
 from wire.serve_turn import MakeWriter, serve_turn
 from wire.service import service_of
@@ -28,13 +29,13 @@ from wire.validate import validated
 routes = APIRouter()
 
 
-@routes.post("/v1/messages")
+@routes.post("/v1/messages", response_model=AnthropicMessage)
 async def messages(request: Request) -> Response:
     """Answer a conversation in Anthropic's format, streamed or whole."""
     return await serve_turn(request, _read, id_prefix="msg_", refuse=messages_error)
 
 
-@routes.post("/v1/messages/count_tokens")
+@routes.post("/v1/messages/count_tokens", response_model=TokenCount)
 async def count_tokens(request: Request) -> Response:
     """Count what a conversation's prompt would have, by the router's own tokenizer and without memory."""
     try:

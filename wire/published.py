@@ -19,7 +19,14 @@ from langchain_core.messages import (
 )
 from langchain_core.runnables import RunnableConfig, RunnableGenerator
 from langserve import add_routes
-from pydantic import BaseModel, Discriminator, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    Discriminator,
+    Field,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    field_validator,
+)
 
 from chains.events import Finished, Progress, Routed, RouterEvent, TextDelta
 from config.errors import BadRequest, RouterError
@@ -41,6 +48,16 @@ class Asked(BaseModel):
         description="The conversation; the last message is the question.",
         json_schema_extra={"widget": {"type": "chat", "input": "messages"}},
     )
+
+    @field_validator("messages", mode="wrap")
+    @classmethod
+    def _takes_no_odd_calls(cls, messages: Any, validate: ValidatorFunctionWrapHandler) -> Any:
+        try:
+            return validate(messages)
+        except TypeError:
+            # LangChain calls functions of its own with whatever keys a tool call has.
+            raise ValueError("a tool call has unknown keys") from None
+
     workspace: str = Field(default="", description="The project's folder, whose memory bank is read.")
     mode: Mode = Field(default="none", description="As in Cline: plan, act, yolo or none.")
     model: str = Field(default="", description="Empty for the router's choice, else a role or a model.")

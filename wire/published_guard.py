@@ -7,8 +7,8 @@ import asyncio
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from config.errors import BodyTooLarge
-from wire.body import read_body
+from config.errors import BadRequest
+from wire.body import decode_json, read_body
 from wire.errors import error_response
 from wire.hang_up import run_until_hang_up
 
@@ -16,7 +16,7 @@ _ANSWERED_WHOLE = ("/invoke", "/batch")
 
 
 class PublishedGuard:
-    """Middleware for the routes below `path`: at most `max_bytes` of body, and a hang-up ends invoke and batch.
+    """Middleware for the routes below `path`: a body is JSON of at most `max_bytes`, a hang-up ends invoke and batch.
 
     LangServe's streams watch their client themselves.
     """
@@ -32,7 +32,8 @@ class PublishedGuard:
             return
         try:
             body = await read_body(Request(scope, receive), max_bytes=self._max_bytes)
-        except BodyTooLarge as error:
+            decode_json(body)
+        except BadRequest as error:
             await error_response(error)(scope, receive, send)
             return
         except ClientDisconnect:

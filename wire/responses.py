@@ -9,6 +9,7 @@ from fastapi import APIRouter, Request, Response
 from wire.chunks import Stamp
 from wire.openai_request import ChatRequest
 from wire.parse import ParsedRequest
+from wire.replies import OpenAIResponse
 from wire.responses_parse import as_chat
 from wire.responses_request import ResponsesRequest
 from wire.responses_writer import ResponsesWriter
@@ -18,7 +19,7 @@ from wire.validate import validated
 routes = APIRouter()
 
 
-@routes.post("/v1/responses")
+@routes.post("/v1/responses", response_model=OpenAIResponse)
 async def responses(request: Request) -> Response:
     """Answer a conversation in the format of OpenAI's responses, streamed or whole."""
     return await serve_turn(request, _read, id_prefix="resp_")

@@ -90,7 +90,7 @@ class ReasoningItem(_Item):
     content: list[ReasoningText] | None = None
 
 
-_KINDS = {"function_call", "function_call_output", "reasoning"}
+_KINDS = ("function_call", "function_call_output", "reasoning")
 
 
 def _kind_of_item(value: Any) -> str:

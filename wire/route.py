@@ -20,6 +20,7 @@ from wire.errors import NGINX_CLIENT_GONE, error_response
 from wire.journal import decision_headers
 from wire.limits import read_bounded_json
 from wire.parse import parse_turn
+from wire.replies import RouteExplained
 from wire.request_id import HEADER, request_id_of
 from wire.service import RouterService, service_of
 from wire.validate import parse_chat_request
@@ -27,7 +28,7 @@ from wire.validate import parse_chat_request
 routes = APIRouter()
 
 
-@routes.post("/v1/route")
+@routes.post("/v1/route", response_model=RouteExplained)
 async def explain_route(request: Request) -> Response:
     """Decide as for `POST /v1/chat/completions`, with the same body; answers with the decision and the ledger."""
     service = service_of(request)

@@ -178,3 +178,16 @@ async def test_each_run_has_its_line_in_the_log(running: Running) -> None:
         await running.http.post("/router/invoke", json=asked("hello"), headers={"x-request-id": "mine"})
     (line,) = [entry for entry in logs if entry["event"] == "request"]
     assert (line["id"], line["dialect"], line["outcome"]) == ("mine", "langserve", "ok")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\xb0",
+        b'{"input": {"messages": [{"type": "ai", "content": "", "tool_calls": [{"odd": 1, "name": "f"}]}]}}',
+    ],
+)
+async def test_bodies_that_broke_a_library_are_refused(running: Running, content: bytes) -> None:
+    """Both were a 500: what is no UTF-8, and a call's key that LangChain takes for an argument's name."""
+    answer = await running.http.post("/router/invoke", content=content, headers={"content-type": "application/json"})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "invalid_request")

@@ -55,3 +55,13 @@ async def test_odd_shapes_are_left_to_validation(narrow: Running, messages: Any)
     answer = await narrow.http.post("/v1/chat/completions", json={"model": "auto", "messages": messages, "tools": 5})
     assert answer.status_code == 400
     assert "server." not in answer.json()["error"]["message"]
+
+
+async def test_a_type_that_is_no_text(narrow: Running) -> None:
+    """It was looked up in a set, which is a 500 for what cannot be hashed."""
+    messages = [{"role": "user", "content": [{"type": {}, "text": "a"}]}]
+    for path in ("/v1/chat/completions", "/v1/messages", "/v1/messages/count_tokens"):
+        answer = await narrow.http.post(path, json={"model": "auto", "max_tokens": 5, "messages": messages})
+        assert answer.status_code == 400, path
+    answer = await narrow.http.post("/v1/responses", json={"model": "auto", "input": [{"type": [], "role": "user"}]})
+    assert answer.status_code == 400

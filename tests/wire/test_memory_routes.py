@@ -127,7 +127,7 @@ async def test_what_is_documented(running: Running) -> None:
     api = (await running.http.get("/openapi.json")).json()
     for path, method, success in ((STATUS, "get", "200"), (SEARCH, "get", "200"), (REFRESH, "post", "202")):
         described = api["paths"][path][method]
-        assert described["responses"].keys() == {success, "4XX"}
+        assert described["responses"].keys() == {success, "4XX", "5XX"}
         reply = described["responses"][success]["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
         assert api["components"]["schemas"][reply]["description"]
     body = api["paths"][REFRESH]["post"]["requestBody"]["content"]["application/json"]["schema"]
