@@ -8,6 +8,7 @@ import time
 from fastapi import APIRouter, Request, Response
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+from starlette.responses import PlainTextResponse
 
 from backends.breaker import STATES
 from chains.events import Finished
@@ -118,7 +119,7 @@ class Metrics:
         return Histogram(f"{PREFIX}_{name}_seconds", help_text, ("role",), registry=self._registry, buckets=SECONDS)
 
 
-@routes.get("/metrics")
+@routes.get("/metrics", response_class=PlainTextResponse)
 async def metrics(request: Request) -> Response:
     """For a Prometheus to scrape."""
     service = service_of(request)
