@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessageChunk, BaseMessage
+from langchain_core.messages import BaseMessage
 
-from backends.json_bytes import json_bytes
-from chains.events import AnswerEvent, Finished, Limit, ReasoningDelta, TextDelta, Timings, ToolCallMade, Usage
-from chains.forced_calls import call_schema, parse_call
+from chains.events import AnswerEvent, Finished, Repair
+from chains.forced_calls import call_schema
+from chains.reading import AnswerReader
 from chains.turn import Turn
-from config.errors import UpstreamBroken
-
-NANOSECONDS = 1e-9
+from config.errors import EmptyAnswer
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,80 +40,61 @@ class AnswerRequest:
 async def stream_answer(model: BaseChatModel, request: AnswerRequest) -> AsyncGenerator[AnswerEvent, None]:
     """Stream one answer as events, ending with `Finished`.
 
+    An answer without a word or a call is asked for once more, without thinking, which may have taken its place.
+
     Raises:
         UpstreamBroken: the model's answer ended without its end mark, or is no call where it had to be one.
+        EmptyAnswer: the second answer has nothing in it either.
         BackendError: whatever the model's own stream raises.
     """
     turn = request.turn
-    schema = call_schema(turn.tools, turn.tool_choice) if turn.offers_tools else None
-    arguments = _call_arguments(request, schema)
-    held: list[str] = []
-    calls = 0
-    last: AIMessageChunk | None = None
+    think = (turn.sampling.think if turn.sampling.think is not None else request.think) if request.thinks else None
+    repairs: tuple[Repair, ...] = ()
+    for think_now in (think, False if request.thinks else None):
+        reader = AnswerReader(turn, thinks=think_now is True, new_id=request.new_id)
+        async with aclosing(_read_answer(model, request, reader, think=think_now)) as events:
+            async for event in events:
+                yield event
+        if not reader.is_empty:
+            yield _with_limit(reader.finished(repairs), request)
+            return
+        repairs = ("asked_again",)
+    raise EmptyAnswer("The model gave an empty answer twice: try again, or rephrase the request.")
+
+
+async def _read_answer(
+    model: BaseChatModel, request: AnswerRequest, reader: AnswerReader, *, think: bool | None
+) -> AsyncGenerator[AnswerEvent, None]:
+    arguments = _call_arguments(request, think=think)
     async with aclosing(model.astream(list(request.messages), **arguments)) as chunks:  # type: ignore[type-var]
         async for chunk in chunks:
-            if reasoning := chunk.additional_kwargs.get("reasoning_content"):
-                yield ReasoningDelta(str(reasoning))
-            if text := str(chunk.text):
-                if schema is None:
-                    yield TextDelta(text)
-                else:
-                    held.append(text)
-            for call in chunk.tool_calls:
-                yield ToolCallMade(calls, request.new_id(), call["name"], json_bytes(call["args"]).decode())
-                calls += 1
-            if "done_reason" in chunk.response_metadata or chunk.response_metadata.get("done"):
-                last = chunk
-    if last is None:
-        raise UpstreamBroken("The model's answer ended without its end mark: try again.")
-    if schema is not None and not calls and last.response_metadata.get("done_reason") != "length":
-        yield _forced_call("".join(held), request)
-        calls = 1
-    yield _finished(last, request, called=calls > 0)
+            for event in reader.take(chunk):
+                yield event
+            if reader.stopped:
+                break
+    for event in reader.end():
+        yield event
 
 
-def _call_arguments(request: AnswerRequest, schema: Mapping[str, Any] | None) -> dict[str, Any]:
+def _call_arguments(request: AnswerRequest, *, think: bool | None) -> dict[str, Any]:
     turn = request.turn
     options = {**request.options, **turn.sampling.options(), "num_predict": request.answer_limit_tokens}
-    think = turn.sampling.think if turn.sampling.think is not None else request.think
     arguments: dict[str, Any] = {"options": options}
     if request.prefill_s is not None:
         arguments["prefill_s"] = request.prefill_s
     if turn.offers_tools:
         arguments["tools"] = list(turn.tools)
+    schema = call_schema(turn.tools, turn.tool_choice) if turn.offers_tools else None
     if answer_format := schema or turn.answer_schema:
         arguments["format"] = answer_format
-    if request.thinks and think is not None:
+    if think is not None:
         arguments["reasoning"] = think
     return arguments
 
 
-def _forced_call(text: str, request: AnswerRequest) -> ToolCallMade:
-    call = parse_call(text, request.turn.tools, request.turn.tool_choice)
-    if call is None:
-        raise UpstreamBroken("The model did not make the tool call that tool_choice asks for: try again.")
-    return ToolCallMade(0, request.new_id(), *call)
-
-
-def _finished(chunk: AIMessageChunk, request: AnswerRequest, *, called: bool) -> Finished:
-    told = chunk.response_metadata
-    reason = "length" if told.get("done_reason") == "length" else "tool_calls" if called else "stop"
-    usage = timings = None
-    if chunk.usage_metadata:
-        cached = told.get("prompt_eval_cached_count")
-        usage = Usage(
-            prompt_tokens=chunk.usage_metadata["input_tokens"],
-            answer_tokens=chunk.usage_metadata["output_tokens"],
-            cached_tokens=cached if isinstance(cached, int) else None,
-        )
-    durations = [told.get(key) for key in ("load_duration", "prompt_eval_duration", "eval_duration")]
-    if all(isinstance(value, int) for value in durations):
-        timings = Timings(*(value * NANOSECONDS for value in durations if isinstance(value, int)))
-    ended_by = _limit_met(request, usage) if reason == "length" else None
-    return Finished(reason, usage, timings, ended_by)  # type: ignore[arg-type]
-
-
-def _limit_met(request: AnswerRequest, usage: Usage | None) -> Limit:
-    """A server that stops short of the limit it was given has come to the end of the window."""
-    short = usage is not None and usage.answer_tokens < request.answer_limit_tokens
-    return "window" if short or request.limited_by_window else "answer_limit"
+def _with_limit(finished: Finished, request: AnswerRequest) -> Finished:
+    """Which limit cut it: a server that stops short of the one it was given has come to the end of the window."""
+    if finished.reason != "length":
+        return finished
+    short = finished.usage is not None and finished.usage.answer_tokens < request.answer_limit_tokens
+    return replace(finished, ended_by="window" if short or request.limited_by_window else "answer_limit")

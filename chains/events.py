@@ -13,6 +13,9 @@ from chains.prefix import PrefixLeft
 
 FinishReason = Literal["stop", "length", "tool_calls"]
 Limit = Literal["answer_limit", "window"]
+Repair = Literal[
+    "tool_call_in_text", "arguments_coerced", "call_dropped", "thinking_in_text", "stop_text_cut", "asked_again"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +96,8 @@ class Timings:
 class Finished:
     """The end of a whole answer; counts and durations where the model told them.
 
-    `ended_by` says which limit a `length` ran into; `reading` what the model's count says of how it read the prompt.
+    `ended_by` says which limit a `length` ran into; `reading` what the model's count says of how it read the prompt;
+    `repairs` what of the answer was mended, as often as it was (docs/tools.md).
     """
 
     reason: FinishReason
@@ -101,6 +105,7 @@ class Finished:
     timings: Timings | None
     ended_by: Limit | None = None
     reading: Verdict = "unknown"
+    repairs: tuple[Repair, ...] = ()
 
 
 AnswerEvent = TextDelta | ReasoningDelta | ToolCallMade | Finished

@@ -8,14 +8,19 @@ from typing import Any
 import orjson
 
 from backends.json_bytes import json_bytes
+from chains.tool_arguments import FittingCall, Toolbox
+from chains.tool_text import CallsInText, ToolCallRecogniser
 from chains.turn import ToolChoice
+
+# What only a schema that stands by itself may say: within another it would change what references mean.
+OF_WHOLE_SCHEMAS = {"$schema", "$id"}
 
 
 def call_schema(tools: Sequence[Mapping[str, Any]], choice: ToolChoice) -> dict[str, Any] | None:
     """The schema of one tool call among those the choice allows; None where the model need not call."""
     if choice.kind != "required":
         return None
-    allowed = _allowed(tools, choice)
+    allowed = allowed_tools(tools, choice)
     places = [f"#/anyOf/{index}/properties" for index in range(len(allowed))] if len(allowed) > 1 else ["#/properties"]
     calls = [
         {
@@ -32,25 +37,36 @@ def call_schema(tools: Sequence[Mapping[str, Any]], choice: ToolChoice) -> dict[
     return calls[0] if len(calls) == 1 else {"anyOf": calls}
 
 
-def parse_call(text: str, tools: Sequence[Mapping[str, Any]], choice: ToolChoice) -> tuple[str, str] | None:
-    """Name and arguments (a JSON text) of the call in a whole answer; None where it is none that the choice allows."""
+def read_calls(text: str, tools: Sequence[Mapping[str, Any]], choice: ToolChoice) -> list[FittingCall]:
+    """The calls in a whole answer that the choice allows; none where it is no such call.
+
+    An answer that was bound to the schema is taken as it is, since no model's server can bind to all that a schema
+    says; one that was not bound must fit.
+    """
+    toolbox = Toolbox(allowed_tools(tools, choice))
+    name, arguments = _bound_call(text)
+    if name in toolbox.names and isinstance(arguments, dict):
+        return [toolbox.fit(name, arguments) or FittingCall(name, json_bytes(arguments).decode())]
+    recogniser = ToolCallRecogniser(toolbox)
+    found = [*recogniser.feed(text), *recogniser.finish()]
+    return [call for each in found if isinstance(each, CallsInText) for call in each.calls]
+
+
+def _bound_call(text: str) -> tuple[Any, Any]:
     try:
         call = orjson.loads(text)
     except orjson.JSONDecodeError:
-        return None
-    if not isinstance(call, dict) or not isinstance(call.get("arguments"), dict):
-        return None
-    if call.get("name") not in [tool["function"]["name"] for tool in _allowed(tools, choice)]:
-        return None
-    return call["name"], json_bytes(call["arguments"]).decode()
+        return None, None
+    return (call.get("name"), call.get("arguments")) if isinstance(call, dict) else (None, None)
 
 
-def _allowed(tools: Sequence[Mapping[str, Any]], choice: ToolChoice) -> list[Mapping[str, Any]]:
+def allowed_tools(tools: Sequence[Mapping[str, Any]], choice: ToolChoice) -> list[Mapping[str, Any]]:
+    """The tools that may be called."""
     return [tool for tool in tools if choice.name in {None, tool["function"]["name"]}]
 
 
 def _moved(schema: Any, root: str) -> Any:
-    """The schema with its references to itself (`#/$defs/…`) pointing to where it now stands."""
+    """The schema as a part of another, its references to itself (`#/$defs/…`) pointing to where it now stands."""
     if isinstance(schema, list):
         return [_moved(each, root) for each in schema]
     if not isinstance(schema, dict):
@@ -60,4 +76,5 @@ def _moved(schema: Any, root: str) -> Any:
         if key == "$ref" and isinstance(value, str) and value.startswith("#")
         else _moved(value, root)
         for key, value in schema.items()
+        if not (key in OF_WHOLE_SCHEMAS and isinstance(value, str))
     }

@@ -22,6 +22,8 @@ class Sampling:
     temperature: float | None = None
     top_p: float | None = None
     seed: int | None = None
+    presence_penalty: float | None = None
+    frequency_penalty: float | None = None
     stop: tuple[str, ...] = ()
     answer_limit_tokens: int | None = None
     think: bool | None = None
@@ -32,6 +34,8 @@ class Sampling:
             "temperature": self.temperature,
             "top_p": self.top_p,
             "seed": self.seed,
+            "presence_penalty": self.presence_penalty,
+            "frequency_penalty": self.frequency_penalty,
             "stop": list(self.stop),
         }
         return {key: value for key, value in values.items() if value is not None and value != []}
@@ -53,7 +57,7 @@ class Turn:
     `person_index` is the message that holds them, `previous_text` the words before those. `mark` is the role that the
     latest words name with `@fast`, `@code` or `@deep`; the marks themselves stand in none of these texts.
     `from_machine` tells that the last message is a tool result or another text no person typed. `tools` and
-    `answer_schema` are JSON schemas as the client sent them.
+    `answer_schema` are JSON schemas as the client sent them; `one_call` allows one call an answer at most.
     """
 
     messages: tuple[BaseMessage, ...]
@@ -66,6 +70,7 @@ class Turn:
     model: str = AUTOMATIC
     tools: tuple[Mapping[str, Any], ...] = ()
     tool_choice: ToolChoice = ToolChoice()
+    one_call: bool = False
     sampling: Sampling = field(default_factory=Sampling)
     answer_schema: Mapping[str, Any] | Literal["json"] | None = None
     session: str | None = None

@@ -26,7 +26,8 @@
         │   ├── FirstTokenTimeout
         │   └── IdleTimeout
         ├── ModelBusy
-        └── UpstreamBroken         the answer broke off or made no sense
+        ├── UpstreamBroken         the answer broke off or made no sense
+        └── EmptyAnswer            there was none, twice
 
 `wire/errors.py` is the one place that maps these to HTTP and OpenAI error objects. Every message is one sentence that
 a developer can act on.
@@ -158,3 +159,7 @@ class ModelBusy(BackendError):
 
 class UpstreamBroken(BackendError):
     """The model's answer ended without its end mark, or was not what the protocol says."""
+
+
+class EmptyAnswer(BackendError):
+    """The model gave neither words nor a tool call, also when it was asked once more."""

@@ -13,7 +13,7 @@ import structlog
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from chains.events import Finished, Progress, RouterEvent
+from chains.events import Finished, Progress, ReasoningDelta, RouterEvent
 from config.errors import RouterError
 from wire.errors import error_row, internal_error
 from wire.hang_up import run_until_hang_up
@@ -137,7 +137,7 @@ class StreamResponse(AnswerResponse):
             event = first if first is not None else await self._next(inbox, send)
             while not isinstance(event, Finished):
                 if written := self._writer.event(event):
-                    self._spoke = True
+                    self._spoke = self._spoke or not isinstance(event, ReasoningDelta)
                     self._unsent += written
                 event = await self._next(inbox, send)
             self._unsent += self._writer.ended(event)

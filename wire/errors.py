@@ -50,6 +50,7 @@ ERROR_ROWS: dict[type[errors.RouterError], ErrorRow] = {
     errors.IdleTimeout: ErrorRow(504, "server_error", "idle_timeout"),
     errors.ModelBusy: ErrorRow(429, "rate_limit_error", "model_busy"),
     errors.UpstreamBroken: ErrorRow(502, "server_error", "upstream_broken"),
+    errors.EmptyAnswer: ErrorRow(502, "server_error", "empty_answer"),
 }
 
 

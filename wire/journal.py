@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -128,6 +129,8 @@ class RequestJournal:
             facts["ended_by"] = self.finished.ended_by
         if self.finished.reading == "cut":
             facts["prompt_cut"] = True
+        if self.finished.repairs:
+            facts["repairs"] = dict(Counter(self.finished.repairs))
         if usage:
             facts |= {"prompt_tokens": usage.prompt_tokens, "answer_tokens": usage.answer_tokens}
             if usage.cached_tokens is not None:

@@ -16,17 +16,17 @@ from config.errors import BadRequest
 from config.schema import MODES, Mode
 from wire.body import nests_too_deep
 from wire.cline import Dialect, understand, without_marks_of_person
-from wire.openai_request import (
+from wire.openai_messages import (
     AssistantTurn,
-    ChatRequest,
     ImagePart,
     Message,
-    NamedTool,
+    RefusalPart,
     SystemTurn,
     TextPart,
     ToolTurn,
     UserTurn,
 )
+from wire.openai_request import AllowedToolsChoice, ChatRequest, NamedTool
 
 SESSION_HEADERS = ("x-session-id", "x-session-affinity")
 WORKSPACE_HEADER = "x-workspace"
@@ -52,9 +52,9 @@ def parse_turn(request: ChatRequest, headers: Mapping[str, str]) -> ParsedReques
     Raises:
         BadRequest: fields that contradict each other.
     """
-    tools = tuple(tool.as_sent() for tool in request.tools or [])
+    offered = tuple(tool.as_sent() for tool in request.tools or [])
     messages = tuple(_message(message) for message in request.messages)
-    seen = understand(messages, [tool["function"]["name"] for tool in tools])
+    seen = understand(messages, [tool["function"]["name"] for tool in offered])
     metadata = request.metadata or {}
     workspace = _utf8(headers.get(WORKSPACE_HEADER)) or _text(metadata.get("workspace")) or seen.workspace
     turn = Turn(
@@ -66,8 +66,9 @@ def parse_turn(request: ChatRequest, headers: Mapping[str, str]) -> ParsedReques
         workspace=Path(workspace) if workspace and "\0" not in workspace else None,
         wants_memory=seen.is_task and not (seen.dialect == "cline_sdk" and not workspace),
         model=request.model,
-        tools=tools,
+        tools=_tools(offered, request),
         tool_choice=_tool_choice(request),
+        one_call=request.parallel_tool_calls is False,
         sampling=_sampling(request),
         answer_schema=_answer_schema(request),
         session=_session(headers, metadata),
@@ -99,13 +100,15 @@ def _message(message: Message) -> BaseMessage:
                 )
                 for call in message.tool_calls or []
             ]
-            kept = {"reasoning_content": message.reasoning_content} if message.reasoning_content else {}
-            return AIMessage(content=_joined(message.content or ""), tool_calls=calls, additional_kwargs=kept)
+            reasoning = message.reasoning_content or message.reasoning
+            kept = {"reasoning_content": reasoning} if reasoning else {}
+            content = _joined(message.content or message.refusal or "")
+            return AIMessage(content=content, tool_calls=calls, additional_kwargs=kept)
         case ToolTurn():
             return ToolMessage(content=_joined(message.content), tool_call_id=message.tool_call_id)
 
 
-def _joined(content: str | Sequence[TextPart]) -> str:
+def _joined(content: str | Sequence[TextPart | RefusalPart]) -> str:
     """Text parts as one string, with nothing added between them."""
     return content if isinstance(content, str) else "".join(part.text for part in content)
 
@@ -135,10 +138,22 @@ def _arguments(text: str) -> dict[str, Any]:
     return arguments if isinstance(arguments, dict) else {"arguments": arguments}
 
 
+def _tools(offered: tuple[dict[str, Any], ...], request: ChatRequest) -> tuple[dict[str, Any], ...]:
+    """The tools that the model is shown: where only some may be called, these."""
+    if not isinstance(request.tool_choice, AllowedToolsChoice):
+        return offered
+    allowed = {tool.function.name for tool in request.named_tools}
+    return tuple(tool for tool in offered if tool["function"]["name"] in allowed)
+
+
 def _tool_choice(request: ChatRequest) -> ToolChoice:
-    if isinstance(request.tool_choice, NamedTool):
-        return ToolChoice("required", request.tool_choice.function.name)
-    return ToolChoice(request.tool_choice or "auto")
+    match request.tool_choice:
+        case NamedTool(function=function):
+            return ToolChoice("required", function.name)
+        case AllowedToolsChoice(allowed_tools=allowed):
+            return ToolChoice(allowed.mode)
+        case mode:
+            return ToolChoice(mode or "auto")
 
 
 def _sampling(request: ChatRequest) -> Sampling:
@@ -146,8 +161,10 @@ def _sampling(request: ChatRequest) -> Sampling:
     return Sampling(
         temperature=request.temperature,
         top_p=request.top_p,
+        presence_penalty=request.presence_penalty,
+        frequency_penalty=request.frequency_penalty,
         seed=request.seed,
-        stop=(request.stop,) if isinstance(request.stop, str) else tuple(request.stop or ()),
+        stop=request.stops,
         answer_limit_tokens=request.max_completion_tokens or request.max_tokens,
         think=None if effort is None else effort not in {"none", "minimal"},
     )

@@ -41,7 +41,7 @@ class AnswerWriter(Protocol):
         ...
 
     def broken(self, error: RouterError, *, spoke: bool) -> bytes:
-        """Ends a broken answer so that nobody takes it for a whole one; `spoke`: something of it was sent before."""
+        """Ends a broken answer so that nobody takes it for a whole one; `spoke`: words or calls were sent before."""
         ...
 
     def whole(self, events: Sequence[RouterEvent], explanation: Explanation) -> dict[str, Any]:

@@ -134,9 +134,13 @@ def call(name: str, args: dict[str, Any]) -> ChatGenerationChunk:
 
 
 class ChunkModel(BaseChatModel):
-    """Yields chunks as scripted, raises errors and awaits events between them, and keeps what it was called with."""
+    """Yields chunks as scripted, raises errors and awaits events between them, and keeps what it was called with.
+
+    `then` are the chunks of further calls, where they are others.
+    """
 
     chunks: list[Any]
+    then: list[Any] | None = None
     calls: list[dict[str, Any]]
     asked: list[list[BaseMessage]]
     closed: list[bool]
@@ -167,7 +171,7 @@ class ChunkModel(BaseChatModel):
         self.calls.append(kwargs)
         self.asked.append(messages)
         try:
-            for each in self.chunks:
+            for each in self.chunks if self.then is None or len(self.calls) == 1 else self.then:
                 if isinstance(each, Exception):
                     raise each
                 if isinstance(each, asyncio.Event):

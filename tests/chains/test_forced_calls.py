@@ -3,8 +3,10 @@ from __future__ import annotations
 import json
 
 import pytest
+from jsonschema import Draft202012Validator
 
-from chains.forced_calls import call_schema, parse_call
+from chains.forced_calls import call_schema, read_calls
+from chains.tool_arguments import FittingCall
 from chains.turn import ToolChoice
 from tests.chains.chain_support import OTHER_TOOL, TOOL
 
@@ -39,10 +41,10 @@ def test_one_tool_needs_no_choice() -> None:
 
 def test_a_call_is_read_with_its_arguments_as_json() -> None:
     text = json.dumps({"name": "read_file", "arguments": {"path": "größe.md", "n": 1}})
-    name, arguments = parse_call(f" {text}\n", TOOLS, ANY) or ("", "")
-    assert name == "read_file"
-    assert json.loads(arguments) == {"path": "größe.md", "n": 1}
-    assert "größe" in arguments
+    (call,) = read_calls(f" {text}\n", TOOLS, ANY)
+    assert call.name == "read_file"
+    assert json.loads(call.arguments) == {"path": "größe.md", "n": 1}
+    assert "größe" in call.arguments
 
 
 @pytest.mark.parametrize(
@@ -60,13 +62,13 @@ def test_a_call_is_read_with_its_arguments_as_json() -> None:
     ],
 )
 def test_what_is_no_call_of_an_offered_tool(text: str) -> None:
-    assert parse_call(text, TOOLS, ANY) is None
+    assert read_calls(text, TOOLS, ANY) == []
 
 
 def test_another_tool_than_the_named_one_is_no_call() -> None:
     text = json.dumps({"name": "list_files", "arguments": {}})
-    assert parse_call(text, TOOLS, ToolChoice("required", "read_file")) is None
-    assert parse_call(text, TOOLS, ToolChoice("required", "list_files")) == ("list_files", "{}")
+    assert read_calls(text, TOOLS, ToolChoice("required", "read_file")) == []
+    assert read_calls(text, TOOLS, ToolChoice("required", "list_files")) == [FittingCall("list_files", "{}")]
 
 
 def test_references_within_a_tools_schema_follow_it() -> None:
@@ -88,4 +90,40 @@ def test_references_within_a_tools_schema_follow_it() -> None:
 @pytest.mark.parametrize("value", ["NaN", "Infinity", '"\\ud83d"'])
 def test_what_only_python_takes_for_json_is_no_call(value: str) -> None:
     """Half a character ended the stream without its end; NaN reached the client as arguments that are no JSON."""
-    assert parse_call(f'{{"name": "read_file", "arguments": {{"path": {value}}}}}', TOOLS, ANY) is None
+    assert read_calls(f'{{"name": "read_file", "arguments": {{"path": {value}}}}}', TOOLS, ANY) == []
+
+
+def test_what_no_grammar_can_bind_to_does_not_lose_the_call() -> None:
+    """Ollama binds to types, not to every pattern or bound: the client refuses what it cannot take, and says why."""
+    text = json.dumps({"name": "read_file", "arguments": {"path": 5}})
+    assert read_calls(text, TOOLS, ANY) == [FittingCall("read_file", '{"path":5}')]
+
+
+@pytest.mark.parametrize("text", ["Sure:\n{}", "```json\n{}\n```", "<tool_call>{}</tool_call>"])
+def test_a_model_that_was_not_bound_may_write_the_call_as_it_does(text: str) -> None:
+    call = json.dumps({"name": "read_file", "arguments": {"path": "a"}})
+    assert read_calls(text.replace("{}", call), TOOLS, ANY) == [FittingCall("read_file", '{"path":"a"}')]
+
+
+def test_schemas_as_clients_write_them_stay_valid_within_the_calls_schema() -> None:
+    parameters = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": "https://example.com/edit",
+        "type": "object",
+        "properties": {
+            "limit": {"anyOf": [{"type": "integer", "exclusiveMinimum": 0}, {"type": "null"}]},
+            "$id": {"$ref": "#/$defs/text"},
+            "$schema": {"type": "string"},
+        },
+        "required": ["limit", "$id"],
+        "additionalProperties": False,
+        "$defs": {"text": {"type": "string"}},
+    }
+    schema = call_schema((TOOL, {"type": "function", "function": {"name": "edit", "parameters": parameters}}), ANY)
+
+    assert schema is not None
+    validator = Draft202012Validator(schema)
+    validator.check_schema(schema)
+    assert validator.is_valid({"name": "edit", "arguments": {"limit": None, "$id": "x", "$schema": "y"}})
+    assert not validator.is_valid({"name": "edit", "arguments": {"limit": 0, "$id": "x"}})
+    assert not validator.is_valid({"name": "edit", "arguments": {"limit": 1, "$id": 5}})

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -43,7 +44,8 @@ class Client:
     async def ask_for_a_tool(self, words: str, *, bank: str) -> None:
         """A question whose answer is a tool call; its id is the router's own."""
         self.messages.append(HumanMessage(words))
-        await self.send(bank, model(chunk(tool_calls=[{"id": None, "name": "f", "args": {}}]), chunk(told=DONE)))
+        speaks = model(chunk(tool_calls=[{"id": None, "name": "f", "args": {}}]), chunk(told=DONE))
+        await self.send(bank, speaks, tools=({"type": "function", "function": {"name": "f"}},))
 
     async def tell_result(self, result: str, *, bank: str, answer: str) -> None:
         answered = self.messages[-1]
@@ -51,11 +53,11 @@ class Client:
         self.messages.append(ToolMessage(result, tool_call_id=str(answered.tool_calls[0]["id"])))
         await self.send(bank, says(answer))
 
-    async def send(self, bank: str, speaks: ChunkModel) -> None:
+    async def send(self, bank: str, speaks: ChunkModel, *, tools: tuple[dict[str, Any], ...] = ()) -> None:
         models = FakeModels(speaks, {role: card(role, window=100_000) for role in ROLES})
         memory = FakeMemory((passage(f"The bank says {bank} and {bank} again."),))
         context = deps(models, memory, self.store, new_id=lambda: f"id_{next(_ids)}")
-        made = replace(Turn.of_messages(self.messages, workspace=WORKSPACE), session=self.session)
+        made = replace(Turn.of_messages(self.messages, workspace=WORKSPACE), session=self.session, tools=tools)
         state = await run(made, context)
         self.sent = [str(message.text) for message in speaks.asked[-1]]
         answer = state["answer"]
