@@ -34,8 +34,8 @@ WINDOW_TOKENS = 8192
 PROMPT_CACHE_MIB = 512
 # Each waiting request holds one of llama-server's HTTP threads.
 HTTP_THREADS = 32
-# llama.cpp looks for hung-up clients between batches; at 200 tokens a second one of 256 takes a second or two.
-BATCH_TOKENS = 256
+# llama.cpp looks for hung-up clients between batches; at 200 tokens a second one of these takes two thirds of a second.
+BATCH_TOKENS = 128
 SHUTDOWN_GRACE_S = 1
 _LOG_ERRORS = 1
 _STDIN, _STDOUT, _STDERR = 0, 1, 2
