@@ -80,6 +80,8 @@ class Metrics:
             self._finished(journal.finished, role, decision.model)
 
     def _finished(self, finished: Finished, role: str, model: str) -> None:
+        for kind in finished.repairs:
+            self._repairs.labels(kind).inc()
         if timings := finished.timings:
             self._prefill.labels(role).observe(timings.prefill_s)
             self._answer.labels(role).observe(timings.answer_s)
