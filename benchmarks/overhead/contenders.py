@@ -32,6 +32,7 @@ BYTES_PER_MB = 1_000_000
 NAMES = ("straight", "passthrough", "ours", "ours_no_memory", "litellm", "langgraph_openai_serve")
 # A place for each client at once, so that nobody stands in our own queue while others have none.
 CALLS_PER_MODEL = 64
+MOST_TOOLS = 10_000  # what growth is measured to
 
 
 class Missing(Exception):
@@ -115,11 +116,12 @@ def _environment(name: str, port: int, upstream: Contender | None, folder: Path)
 
 
 def _configure(folder: Path, *, memory: bool) -> None:
-    """The shipped settings, but for a place for every client and, where it is wanted, the bank in `folder`."""
+    """The shipped settings, but for room for every client and tool and, where it is wanted, the bank in `folder`."""
     shipped = ROOT / "config"
     (folder / "models.yaml").write_text((shipped / "models.yaml").read_text(encoding="utf-8"), encoding="utf-8")
     values: dict[str, Any] = yaml.safe_load((shipped / "server_config.yaml").read_text(encoding="utf-8"))
     values["backend"] |= {"kind": "ollama", "calls_per_model": CALLS_PER_MODEL}
+    values["server"] |= {"max_tools": MOST_TOOLS}
     values["memory"] |= {"enabled": memory, "default_workspace": str(folder)}
     (folder / "server_config.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
 
