@@ -1,0 +1,102 @@
+"""Feeds the readers of foreign text with what hypothesis makes up, so many seconds each: `… tests.fuzz.fuzz 60`."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
+from typing import Any
+
+import httpx
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from backends.ndjson import ChatTransport
+from backends.patience import CallLimits
+from config.errors import BadRequest, RouterError
+from retrievers.chunking import chunk_markdown
+from tests.chains.test_tool_text import TEXTS, recognised
+from wire.parse import parse_turn
+from wire.validate import parse_chat_request
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=12,
+)
+FIELDS = st.sampled_from(
+    ["role", "content", "tool_calls", "tools", "tool_choice", "stop", "response_format", "metadata", "n", "stream"]
+)
+MESSAGE = st.fixed_dictionaries(
+    {"role": st.sampled_from(["user", "system", "developer", "assistant", "tool"])},
+    optional={"content": JSON, "tool_calls": JSON, "tool_call_id": st.text(), "reasoning_content": JSON},
+)
+BODY = st.fixed_dictionaries({"model": st.text(), "messages": st.lists(MESSAGE, max_size=3) | JSON})
+LINES = st.lists(
+    JSON.map(lambda value: json.dumps(value).encode())
+    | st.text(max_size=9).map(lambda text: json.dumps({"message": {"content": text}, "done": False}).encode())
+    | st.just(b'{"done": true, "message": {"content": ""}}')
+    | st.binary(max_size=12),
+    max_size=6,
+)
+MARKDOWN = st.lists(st.sampled_from(["# a", "## b", "```", "- c", "", "|x|y|", "text. " * 9]) | st.text(max_size=20))
+
+
+@given(BODY, st.dictionaries(FIELDS, JSON, max_size=3))
+def request_parser(body: dict[str, Any], more: dict[str, Any]) -> None:
+    with suppress(BadRequest):
+        parse_turn(parse_chat_request({**body, **more}), {})
+
+
+@given(TEXTS, st.integers(1, 9))
+def recogniser(text: str, size: int) -> None:
+    whole = recognised([text])
+    assert recognised([text[start : start + size] for start in range(0, len(text), size)]) == whole
+    assert "".join(each if isinstance(each, str) else each.raw for each in whole) == text
+
+
+@given(LINES, st.integers(1, 9))
+def ndjson_reader(lines: list[bytes], size: int) -> None:
+    body = b"\n".join(lines)
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for start in range(0, len(body), size):
+            yield body[start : start + size]
+
+    async def read() -> None:
+        transport = httpx.MockTransport(lambda _: httpx.Response(200, content=pieces()))
+        async with httpx.AsyncClient(base_url="http://127.0.0.1:1", transport=transport) as client:
+            chunks = [chunk async for chunk in ChatTransport(client, CallLimits(3, 5, 5)).stream({"model": "m"})]
+            assert chunks[-1]["done"] is True
+
+    with suppress(RouterError):
+        asyncio.run(read())
+
+
+@given(MARKDOWN.map("\n".join), st.integers(1, 60), st.integers(0, 80))
+def markdown_chunker(text: str, min_tokens: int, more: int) -> None:
+    chunks = chunk_markdown(text, min_tokens=min_tokens, max_tokens=min_tokens + more)
+    assert "".join(chunk.text for chunk in chunks) == text
+
+
+TARGETS: tuple[Callable[[], None], ...] = (request_parser, recogniser, ndjson_reader, markdown_chunker)
+
+
+def main(seconds: float) -> None:
+    """Each target for so long; ends with hypothesis's smallest example where one fails."""
+    for target in TARGETS:
+        ends, rounds = time.monotonic() + seconds, 0
+        tried = settings(max_examples=500, deadline=None, database=None, suppress_health_check=list(HealthCheck))(
+            target
+        )
+        while time.monotonic() < ends:
+            tried()
+            rounds += 1
+        sys.stdout.write(f"{target.__name__}: {rounds} rounds of 500 examples\n")
+
+
+if __name__ == "__main__":
+    main(float(sys.argv[1]))
