@@ -15,7 +15,7 @@ import httpx
 from backends.embedded.launcher import EmbeddedBackend
 from chains.compose import memory_block
 from chains.counting import count_text
-from chains.events import Finished, Routed, Usage
+from chains.events import AnswerEvent, Finished, Usage
 from config.errors import ContextTooLong
 from config.load import load_settings
 from config.schema import Settings
@@ -111,7 +111,7 @@ async def through_us(workspace: Path, *, memory: bool) -> AsyncIterator[Way]:
             try:
                 async with aclosing(run_graph(service, {"turn": turn})) as events:
                     async for event in events:
-                        if not isinstance(event, Routed) and first_s is None:
+                        if isinstance(event, AnswerEvent) and first_s is None:
                             first_s = time.perf_counter() - started
                         if isinstance(event, Finished) and event.usage is not None:
                             usage = event.usage
