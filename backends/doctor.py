@@ -1,6 +1,6 @@
 """`python -m backends.doctor`: looks at the whole machine and says what to mend; `--help` tells the options.
 
-The same as `python server.py doctor`, which it starts, and nothing else: ADR 7 says why it is here.
+The same as `python server.py doctor`, which it starts, and nothing else: ADR 8 says why it is here.
 """
 
 from __future__ import annotations

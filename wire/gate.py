@@ -20,7 +20,7 @@ from wire.request_id import HEADER
 from wire.same_site import asked_by_other_site
 
 OPEN_TO_ALL = "/health/live"
-HELD_BACK = "/memory/"
+HELD_BACK = ("/memory/", "/page/")
 CHALLENGE = 'Bearer, Basic realm="cline-memory-router: any name, the API_KEY as password", charset="UTF-8"'
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
 _TOLD = (HEADER, "x-router-role", "x-router-model", "x-router-reason", "x-router-context", "x-router-conversation")

@@ -209,7 +209,7 @@ async def test_hanging_up_within_the_body_is_no_error_of_ours(
 @pytest.mark.parametrize(
     ("method", "path", "status"),
     [
-        ("GET", "/", 404),
+        ("POST", "/", 405),
         ("GET", "/v1", 404),
         ("POST", "/v1/completions", 404),
         ("POST", "/chat/completions", 404),

@@ -138,7 +138,7 @@ async def test_errors_are_of_anthropics_classes(running: Running, anthropic: Asy
         )
     with pytest.raises(sdk.BadRequestError, match="top_k is not supported"):
         await anthropic.messages.create(model=MODEL, max_tokens=5, messages=HELLO, extra_body={"top_k": 3})
-    running.ollama.script(Reply.http(500, "boom"))
+    running.ollama.default(Reply.http(500, "boom"))  # once would be tried again
     with pytest.raises(sdk.APIStatusError) as broken:
         await anthropic.messages.create(model=MODEL, max_tokens=5, messages=HELLO)
     assert broken.value.body["error"]["type"] == "api_error"  # type: ignore[index]

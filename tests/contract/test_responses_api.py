@@ -129,7 +129,7 @@ async def test_an_answer_that_breaks_off_fails(running: Running, openai: AsyncOp
 
 
 async def test_fails_early_with_a_status(running: Running, openai: AsyncOpenAI) -> None:
-    running.ollama.script(Reply.http(500, "boom"))
+    running.ollama.default(Reply.http(500, "boom"))  # once would be tried again
     with pytest.raises(sdk.InternalServerError):
         await openai.responses.create(model=MODEL, input="hello", stream=True)
     with pytest.raises(sdk.NotFoundError):
