@@ -10,12 +10,11 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from functools import partial
 from typing import Any
 
 import structlog
-from langgraph.store.base import BaseStore, GetOp, Item, Op, PutOp, Result, SearchItem, SearchOp
+from langgraph.store.base import BaseStore, GetOp, Item, Op, PutOp, Result, SearchOp
 
 from chains.conversation import digest_of
 from chains.lock import Held
@@ -28,7 +27,6 @@ MAX_RECORDS = 20_000
 TRIM_EVERY = 50
 # A client that got no answer asks again within this: six times in a minute, or when a person presses retry.
 RETRY_WITHIN_S = 600
-PAGE_RECORDS = 200
 
 log = structlog.get_logger(__name__)
 
@@ -46,19 +44,6 @@ class Known:
     messages: int = 0
     blocks: Mapping[int, str] = field(default_factory=dict)
     answered: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Conversation:
-    """One remembered conversation as of its last request; `prompt_tokens` are estimated."""
-
-    conversation: str
-    role: str
-    model: str
-    reason: str
-    mode: str
-    prompt_tokens: int
-    at: datetime
 
 
 @dataclass(slots=True)
@@ -168,23 +153,6 @@ class Sessions:
             prefixes = {key: _merged(known.get(key), record) for key in fingerprints}
             self.store.batch(self._puts(CONVERSATIONS, {**prefixes, **{key: dict(last[key]) for key in last}}))
 
-    async def latest(self, most: int) -> list[Conversation]:
-        """At most `most` conversations, the last used first; reading puts off no expiry."""
-        if self.store is None:
-            return []
-        found: dict[str, Conversation] = {}
-        offset = 0
-        while len(found) < most:
-            search = SearchOp(CONVERSATIONS, limit=PAGE_RECORDS, offset=offset, refresh_ttl=False)
-            (items,) = await self._batch([search])
-            if not isinstance(items, list) or not items:
-                break
-            offset += len(items)
-            for item in items:
-                if isinstance(item, SearchItem) and (name := item.value.get("conversation")):
-                    found.setdefault(name, _conversation(item))
-        return list(found.values())[:most]
-
     async def _get(
         self, namespace: tuple[str, ...], keys: Sequence[str], *, touch: bool = True
     ) -> dict[str, dict[str, Any]]:
@@ -243,19 +211,6 @@ def _merged(known: Mapping[str, Any] | None, record: Mapping[str, Any]) -> dict[
     same_role = known.get("role") == record.get("role")
     first = {"blocks": known["blocks"]} if "blocks" in known else {}
     return {**record, "conversation": "", **first, **({} if same_role else {"role": ""})}
-
-
-def _conversation(item: SearchItem) -> Conversation:
-    record = item.value
-    return Conversation(
-        conversation=str(record["conversation"]),
-        role=str(record.get("role", "")),
-        model=str(record.get("model", "")),
-        reason=str(record.get("reason", "")),
-        mode=str(record.get("mode", "")),
-        prompt_tokens=int(record.get("prompt_tokens", 0)),
-        at=item.updated_at,
-    )
 
 
 def _held(record: Mapping[str, Any]) -> Held | None:

@@ -14,7 +14,7 @@ from chains.decision import RouteDecision
 from chains.ledger import Ledger
 from chains.turn import Turn
 from config.schema import Mode
-from graphs.sessions import Conversation
+from graphs.session_list import Conversation, latest_conversations
 from retrievers.loading import loading_ended
 from wire.route import explain, explanation
 from wire.terminal.configuration import configuration_commands
@@ -94,4 +94,4 @@ async def _explained(parts: Parts, turn: Turn) -> tuple[RouteDecision, Ledger]:
 
 async def _latest(parts: Parts, most: int) -> list[Conversation]:
     async with parts.open_sessions(parts.settings_for_command()) as sessions:
-        return await sessions.latest(most)
+        return await latest_conversations(sessions, most)

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from chains.decision import Considered, RouteDecision
 from chains.ledger import Ledger
-from graphs.sessions import Conversation
+from graphs.session_list import Conversation
 from wire.memory_replies import FileReply, PassageReply, SearchReply, StatusReply
 
 BAR_CELLS = 60
