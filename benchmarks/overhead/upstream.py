@@ -45,11 +45,13 @@ class Script:
     """The answer to every chat, as bytes ready to be written."""
 
     def __init__(self, chunks: int = 21, pace_ms: float = 0.0) -> None:
-        line = {"model": "scripted", "created_at": STAMP, "message": {"role": "assistant", "content": " word"}}
+        line = {"model": "scripted", "created_at": STAMP}
         durations = {"total_duration": 3_000_000, "load_duration": 1_000_000, "prompt_eval_duration": 1_000_000}
         end = {"done_reason": "stop", "prompt_eval_count": _COUNT, "eval_count": chunks, "eval_duration": 1_000_000}
         last = {**line, "message": {"role": "assistant", "content": ""}, "done": True, **durations, **end}
-        self._piece = _chunk(orjson.dumps({**line, "done": False}) + b"\n")
+        # Two in turn: litellm ends a stream that says the same a hundred times.
+        said = [{**line, "message": {"role": "assistant", "content": text}} for text in (" word", " words")]
+        self._pieces = tuple(_chunk(orjson.dumps({**each, "done": False}) + b"\n") for each in said)
         self._chunks = chunks
         self._last = _chunk(orjson.dumps(last) + b"\n") + b"0\r\n\r\n"
         self._whole = _whole({**last, "message": {"role": "assistant", "content": " word" * chunks}})
@@ -57,7 +59,7 @@ class Script:
 
     def pieces(self, request: bytes) -> Iterator[bytes]:
         """Each as one HTTP chunk, the last with the end of all."""
-        yield from itertools.repeat(self._piece, self._chunks)
+        yield from itertools.islice(itertools.cycle(self._pieces), self._chunks)
         yield _counted(self._last, request)
 
     def whole(self, request: bytes) -> bytes:
