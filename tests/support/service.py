@@ -29,7 +29,8 @@ from wire.service import RouterService
 from wire.serving import uvicorn_config
 
 MODEL = "cline-memory-router"
-STOP_DEADLINE_S = 5.0
+# An embedder that is just being loaded is waited for.
+STOP_DEADLINE_S = 15.0
 CHAT = "/v1/chat/completions"
 
 Section = Mapping[str, object]
