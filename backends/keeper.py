@@ -16,7 +16,7 @@ from backends.embedded.launcher import EmbeddedBackend
 from backends.http_transport import AiohttpTransport
 from backends.ollama_api import OllamaApi, unreachable
 from backends.types import BackendKind, BackendStatus, ModelCard
-from config.errors import BackendError, RouterError
+from config.errors import BackendError, BackendUnavailable, RouterError
 from config.schema import BackendSettings, Role, RoleSettings
 
 REFRESH_EVERY_S = 30.0
@@ -24,6 +24,7 @@ RESTART_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 60.0
 LOOK_FOR_OLLAMA_EVERY_S = 5.0
 RETIRE_LOOK_EVERY_S = 0.5
+SEARCH_AGAIN_AFTER_S = 5.0
 MAX_CONNECTIONS = 200
 
 log = structlog.get_logger(__name__)
@@ -89,20 +90,29 @@ class ServerKeeper:
         return self._status.models
 
     async def _keep(self) -> None:
-        """Find or start a server, then keep the picture of it fresh, until cancelled."""
+        """Until cancelled, find or start a server and keep the picture of it fresh; no fault ends that for good."""
+        pause_s = min(SEARCH_AGAIN_AFTER_S, self._refresh_every_s)
         try:
-            reason = await self._find_ollama()
-            if reason is None:
-                await self._keep_ollama()
-            elif self._settings.kind == "ollama":
-                await self._keep_looking(reason)
-            else:
-                await self._keep_embedded(reason)
-        except Exception:
-            log.exception("the search for models failed")
-            raise
+            while True:
+                try:
+                    await self._find_and_keep()
+                except Exception as error:
+                    log.exception("the search for models failed; it starts again", pause_s=pause_s)
+                    reason = f"The search for models failed ({type(error).__name__}) and starts again: see the log."
+                    self._failure = BackendUnavailable(reason, retry_after_s=SEARCH_AGAIN_AFTER_S)
+                    self._settle(self._without_models(reason))
+                    await asyncio.sleep(pause_s)
         finally:
             self._known.set()  # whatever ended the search: no request may wait for it for ever
+
+    async def _find_and_keep(self) -> None:
+        reason = await self._find_ollama()
+        if reason is None:
+            await self._keep_ollama()
+        elif self._settings.kind == "ollama":
+            await self._keep_looking(reason)
+        else:
+            await self._keep_embedded(reason)
 
     async def _find_ollama(self) -> str | None:
         """None where an Ollama has any of the models, else why the embedded backend has to answer."""

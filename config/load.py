@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,6 +19,7 @@ _Model = TypeVar("_Model", bound=BaseModel)
 
 CONFIG_DIR_VARIABLE = "ROUTER_CONFIG_DIR"
 API_KEY_VARIABLE = "API_KEY"
+_USER_INFO = re.compile(r"(?<=://).*@", re.DOTALL)
 QDRANT_KEY_VARIABLE = "QDRANT_API_KEY"
 ENVIRONMENT_KEYS: Mapping[str, tuple[str, str]] = {
     "HOST": ("server", "host"),
@@ -128,5 +130,5 @@ def _describe(
     variable = sources.get((str(location[0]), str(location[1]))) if len(location) > 1 else None
     origin = f"environment variable {variable} ({key})" if variable else f"{path}: {key}"
     value = problem["input"]
-    shown = f" = {value!r}" if not isinstance(value, dict | list) else ""
+    shown = f" = {_USER_INFO.sub('…@', repr(value))}" if not isinstance(value, dict | list) else ""
     return f"{origin}{shown}: {bound[:1].lower()}{bound[1:]}."

@@ -30,6 +30,17 @@ HostName = Annotated[str, Field(pattern=r"^([A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*|[0
 Origin = Annotated[str, Field(pattern=r"^[a-z][a-z0-9+.-]*://[^\s/A-Z]+$")]
 
 
+def _server_only(url: str, *, like: str, but: str) -> str:
+    """The URL; raises `ValueError` where it holds more than the place of a server, as it is logged and shown."""
+    if "@" in url:
+        raise ValueError(f"must be a URL without a user or password: {but}")
+    try:
+        _ = urlsplit(url).port
+    except ValueError as error:
+        raise ValueError(f"must be a URL like {like}: {error}") from error
+    return url
+
+
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -180,12 +191,8 @@ class BackendSettings(_Frozen):
 
     @field_validator("base_url")
     @classmethod
-    def _has_a_port(cls, base_url: str) -> str:
-        try:
-            _ = urlsplit(base_url).port
-        except ValueError as error:
-            raise ValueError(f"must be a URL like http://localhost:11434: {error}") from error
-        return base_url
+    def _names_a_server_only(cls, base_url: str) -> str:
+        return _server_only(base_url, like="http://localhost:11434", but="Ollama asks for neither")
 
 
 class MemorySettings(_Frozen):
@@ -222,14 +229,7 @@ class MemorySettings(_Frozen):
     def _names_a_server_only(cls, qdrant_url: str | None) -> str | None:
         if qdrant_url is None:
             return None
-        try:
-            parts = urlsplit(qdrant_url)
-            _ = parts.port
-        except ValueError as error:
-            raise ValueError(f"must be a URL like http://localhost:6333: {error}") from error
-        if "@" in parts.netloc:
-            raise ValueError("must be a URL without a user or password: the key belongs in QDRANT_API_KEY")
-        return qdrant_url
+        return _server_only(qdrant_url, like="http://localhost:6333", but="the key belongs in QDRANT_API_KEY")
 
 
 class SessionSettings(_Frozen):

@@ -126,14 +126,18 @@ class TestEmbedded:
                 assert "no memory" in service.status.reason
             await until(lambda: service.status.kind == "embedded")
 
-    async def test_a_search_that_fails_keeps_nobody_waiting(self) -> None:
+    async def test_a_search_that_fails_is_told_keeps_nobody_waiting_and_starts_again(self) -> None:
+        """It ended for good, and the status stayed "starting" until the service was started again."""
         async with ScriptedOllama(self.models) as child:
             with capture_logs() as logs:
                 async with service_for(NOWHERE, PretendEmbedded(child, RuntimeError("a bug"))) as service:
                     async with asyncio.timeout(LIMIT_S):
-                        with pytest.raises(BackendUnavailable):
+                        with pytest.raises(BackendUnavailable, match=r"failed \(RuntimeError\) and starts again"):
                             await service.cards()
-            assert "the search for models failed" in [entry["event"] for entry in logs]
+                    assert (service.status.kind, service.status.models) == ("none", {})
+                    await until(lambda: service.status.kind == "embedded")
+                    assert await text_of(service, "memory_fast") == "ok"
+            assert "the search for models failed; it starts again" in [entry["event"] for entry in logs]
 
     @pytest.mark.embedded
     async def test_the_real_one(self) -> None:

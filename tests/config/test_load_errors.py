@@ -73,6 +73,7 @@ SERVER_ERRORS: list[tuple[dict[str, Any], tuple[str, ...]]] = [
     ({"backend": {"base_url": "localhost:11434"}}, ("backend.base_url = 'localhost:11434'", "https?://")),
     ({"backend": {"base_url": "http://localhost:abc"}}, ("backend.base_url = 'http://localhost:abc'", "Port")),
     ({"backend": {"base_url": "http://localhost:99999"}}, ("backend.base_url = 'http://localhost:99999'", "0-65535")),
+    ({"backend": {"base_url": "http://me:pw@ollama"}}, ("backend.base_url = 'http://…@ollama'", "user or password")),
     ({"backend": {"idle_timeout_s": 86_401}}, ("backend.idle_timeout_s = 86401", "or equal to 86400")),
     ({"backend": {"calls_per_model": 0}}, ("backend.calls_per_model = 0", "or equal to 1")),
     ({"memory": {"window_share": 0.91}}, ("memory.window_share = 0.91", "or equal to 0.9")),
@@ -163,6 +164,17 @@ def test_a_wrong_variable_is_named_with_its_key(tmp_path: Path, variable: str, v
     assert value.lower() in message.lower()
     assert said in message
     assert SERVER not in message
+
+
+@pytest.mark.parametrize(
+    "url", ["http://me:pass/word@ollama", "http://me:pass word@ollama", "https://password@ollama:1"]
+)
+def test_a_password_in_a_url_is_refused_and_not_shown(tmp_path: Path, url: str) -> None:
+    """It was taken, shown in errors, `/health` and the log, and ended the search for models."""
+    message = refused(write_config(tmp_path), {"OLLAMA_BASE_URL": url})
+    assert "OLLAMA_BASE_URL (backend.base_url) = " in message
+    assert "word" not in message.replace("user or password", "")
+    assert "…@ollama" in message
 
 
 def test_the_shipped_files_are_fine(tmp_path: Path) -> None:
