@@ -39,12 +39,15 @@ def without_marks(words: str) -> str:
 def _marks(words: str) -> list[re.Match[str]]:
     if "@" not in words:
         return []
-    code = _code_spans(words)
-    return [
-        mark
-        for mark in _MARK.finditer(words)
-        if not any(start <= mark.start() < end for start, end in code) and not _DECORATES.match(words, mark.end())
-    ]
+    code = sorted(_code_spans(words), reverse=True)
+    code_until = 0
+    found: list[re.Match[str]] = []
+    for mark in _MARK.finditer(words):
+        while code and code[-1][0] <= mark.start():
+            code_until = max(code_until, code.pop()[1])
+        if mark.start() >= code_until and not _DECORATES.match(words, mark.end()):
+            found.append(mark)
+    return found
 
 
 def _code_spans(words: str) -> list[tuple[int, int]]:

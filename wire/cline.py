@@ -79,10 +79,17 @@ def without_marks_of_person(message: BaseMessage, dialect: Dialect) -> BaseMessa
         return message
 
     def cleaned(text: str) -> str:
-        spans = [span for span in _tagged(text) if span] if _has_tags(text, dialect) else [_words(text, dialect)]
-        for span in spans if _words(text, dialect) else ():
-            text = text.replace(span, without_marks(span), 1)
-        return text
+        words = _words(text, dialect)
+        if not words:
+            return text
+        if not _has_tags(text, dialect):
+            return text.replace(words, without_marks(words), 1)
+        kept: list[str] = []
+        position = 0
+        for start, end in _tagged(text):
+            kept += [text[position:start], without_marks(text[start:end])]
+            position = end
+        return "".join([*kept, text[position:]])
 
     return replace_in_texts(message, cleaned)
 
@@ -121,7 +128,7 @@ def _words(text: str, dialect: Dialect) -> str:
         result = _TOOL_RESULT.match(text)
         if result and result.group(1) not in _TOOLS_A_PERSON_ANSWERS and not result.group(2):
             return ""
-        tagged = _tagged(text)
+        tagged = [text[start:end] for start, end in _tagged(text)]
         if tagged or result or "<environment_details>" in text:
             return "\n".join(words for words in tagged if words)
         return text.strip()
@@ -144,9 +151,9 @@ def _without_reminders(text: str) -> str:
     return "".join([*kept, text[position:]])
 
 
-def _tagged(text: str) -> list[str]:
-    """What stands in the person's tags, in order; a tag that is not closed is passed over."""
-    found: list[str] = []
+def _tagged(text: str) -> list[tuple[int, int]]:
+    """Where words stand in the person's tags, without the blanks around; a tag that is not closed is passed over."""
+    found: list[tuple[int, int]] = []
     unclosed: set[str] = set()
     position = 0
     while opens := _PERSON_TAG_OPENS.search(text, position):
@@ -155,7 +162,8 @@ def _tagged(text: str) -> list[str]:
         if end < 0:
             unclosed.add(name)
             continue
-        found.append(text[position:end].strip())
+        words = text[position:end].lstrip()
+        found.append((end - len(words), end - len(words) + len(words.rstrip())))
         position = end
     return found
 

@@ -13,7 +13,6 @@ from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, Tool
 
 from config.errors import BadRequest
 from tests.support.requests import CapturedRequest, load_request, load_requests, shared_requests, skip_reason
-from wire.cline import understand
 from wire.parse import ParsedRequest, parse_turn
 from wire.validate import parse_chat_request
 
@@ -170,10 +169,26 @@ def test_text_parts_mean_the_same_as_one_string(texts: list[str]) -> None:
     assert split.turn.messages[0].content == "".join(texts)
 
 
+def test_marks_are_taken_out_of_the_persons_tags_and_nowhere_else() -> None:
+    text = "<file>@deep</file>\n<task>\n @deep\n</task> @deep <feedback>@code fix</feedback> <answer></answer>"
+    body = {
+        "model": "m",
+        "messages": [{"role": "system", "content": "# Tools"}, {"role": "user", "content": f"<task>x</task>{text}"}],
+    }
+    parsed = parse(body)
+    assert parsed.dialect == "cline_legacy"
+    assert parsed.turn.messages[-1].content == (
+        "<task>x</task><file>@deep</file>\n<task>\n \n</task> @deep <feedback>fix</feedback> <answer></answer>"
+    )
+
+
 @pytest.mark.timeout(20)
 @pytest.mark.parametrize(
     "text",
     [
+        "`a` @code x\n" * 6_000,
+        "```\n@code x\n" * 6_000,
+        "".join(f"<task>{number} @code x</task>" for number in range(10_000)),
         "<user_input>" + " " * 100_000,
         "<task>" + " " * 100_000,
         "<task>" * 50_000,
@@ -187,12 +202,15 @@ def test_text_parts_mean_the_same_as_one_string(texts: list[str]) -> None:
     ids=lambda text: text[:16],
 )
 def test_no_text_takes_long_to_understand(text: str) -> None:
-    """2,200 spaces after `<user_input>` held the event loop for seven seconds."""
+    """2,200 spaces after `<user_input>` held the event loop for seven seconds, 4,000 marks beside quotes for eight."""
     legacy_system = "# Tools\n<read_file>\nCurrent Working Directory: /w"
     for system in (text, legacy_system, f"<env>\n{text}\n4. Working Directory: /w\n</env>", f"<env>{text}"):
-        messages = [SystemMessage(system), HumanMessage(text), HumanMessage(f"<environment_details>{text}")]
+        said = [("system", system), ("user", text), ("user", f"<environment_details>{text}")]
+        request = parse_chat_request(
+            {"model": "m", "messages": [{"role": role, "content": content} for role, content in said]}
+        )
         started = time.perf_counter()
-        understand(messages, [])
+        parse_turn(request, {})
         assert time.perf_counter() - started < 1
 
 
