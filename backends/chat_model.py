@@ -30,8 +30,8 @@ from config.errors import UpstreamBroken
 class RouterChatOllama(ChatOllama):
     """See the module. Asynchronous only.
 
-    Given with a call, `options=` replaces the model's own set, and `prefill_s=` is how long reading the prompt is
-    expected to take, in seconds.
+    Given with a call, `options=` replaces the model's own set; `prefill_s=` is how long reading the prompt is expected
+    to take, in seconds, and `call_s=` how long writing the longest tool call is.
     """
 
     transport: ChatTransport = Field(exclude=True)
@@ -64,10 +64,11 @@ class RouterChatOllama(ChatOllama):
         self, messages: list[BaseMessage], stop: list[str] | None = None, **kwargs: Any
     ) -> AsyncIterator[Mapping[str, Any] | str]:
         prefill_s: float | None = kwargs.pop("prefill_s", None)
+        call_s: float = kwargs.pop("call_s", 0.0)
         params = self._chat_params(messages, stop, **kwargs)
         body = {key: value for key, value in params.items() if value is not None and value != ""}
         body |= {"stream": True, **UNCUT}
-        async with aclosing(self.transport.stream(body, prefill_s=prefill_s)) as chunks:
+        async with aclosing(self.transport.stream(body, prefill_s=prefill_s, call_s=call_s)) as chunks:
             async for chunk in chunks:
                 yield chunk
 

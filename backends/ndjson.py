@@ -48,11 +48,12 @@ class ChatTransport:
         self._is_loaded = is_loaded
 
     async def stream(
-        self, body: Mapping[str, Any], *, prefill_s: float | None = None
+        self, body: Mapping[str, Any], *, prefill_s: float | None = None, call_s: float = 0.0
     ) -> AsyncGenerator[dict[str, Any], None]:
         """Yield Ollama's chunks up to and including the one with `done: true`.
 
-        `prefill_s` is how long reading the prompt is expected to take, None where that is not known.
+        `prefill_s` is how long reading the prompt is expected to take, None where that is not known; `call_s` how long
+        writing the longest tool call is, 0 where none may come.
 
         Raises:
             BackendUnavailable, ConnectTimeout, LoadTimeout, ModelMissing, ModelBusy, ModelRefused, ContextTooLong:
@@ -63,7 +64,7 @@ class ChatTransport:
         name = str(body.get("model"))
         try:
             load_s = await self._load_first(body)
-            limit = Deadline(name, self._limits, prefill_s)
+            limit = Deadline(name, self._limits, prefill_s, call_s)
             response = await limit.wait(self._send("/api/chat", body))
             try:
                 await self._check_status(response, name, limit)

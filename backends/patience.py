@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from config.errors import FirstTokenTimeout, IdleTimeout, LoadTimeout, ModelTimeout
 
-# How many times longer than expected reading a prompt may take: the estimate is of an idle machine.
+# How many times longer than expected reading a prompt or writing a call may take: the estimate is of an idle machine.
 PATIENCE = 4.0
 
 _Value = TypeVar("_Value")
@@ -19,7 +19,8 @@ _Value = TypeVar("_Value")
 class CallLimits:
     """Seconds. The first token's limit follows from how long the prompt is expected to take, within floor and ceiling.
 
-    `first_token_s` is the ceiling, and the limit where nothing is known of the prompt.
+    `first_token_s` is the ceiling, and the limit where nothing is known of the prompt. Ollama sends nothing of a tool
+    call until it is whole: where one may come, `call_s` is how long the longest one should take to write, else 0.
     """
 
     connect_s: float
@@ -28,20 +29,24 @@ class CallLimits:
     load_s: float = 600.0
     first_token_floor_s: float = 120.0
 
-    def first_token_limit_s(self, prefill_s: float | None) -> float:
+    def first_token_limit_s(self, prefill_s: float | None, call_s: float = 0.0) -> float:
         """For a prompt that should take `prefill_s` to read."""
         if prefill_s is None:
             return self.first_token_s
-        return min(self.first_token_s, max(self.first_token_floor_s, PATIENCE * prefill_s))
+        return min(self.first_token_s, max(self.first_token_floor_s, PATIENCE * (prefill_s + call_s)))
+
+    def idle_limit_s(self, call_s: float) -> float:
+        """For silence in mid-answer, which may be a call being written."""
+        return max(self.idle_s, min(self.first_token_s, PATIENCE * call_s))
 
 
 class Deadline:
     """Applies the first token's limit until something of the answer came, the idle limit afterwards."""
 
-    def __init__(self, name: str, limits: CallLimits, prefill_s: float | None = None) -> None:
+    def __init__(self, name: str, limits: CallLimits, prefill_s: float | None = None, call_s: float = 0.0) -> None:
         self._name = name
-        self._idle_s = limits.idle_s
-        self._first_token_s = limits.first_token_limit_s(prefill_s)
+        self._idle_s = limits.idle_limit_s(call_s)
+        self._first_token_s = limits.first_token_limit_s(prefill_s, call_s)
         self._first_by = asyncio.get_running_loop().time() + self._first_token_s
         self._started = False
 

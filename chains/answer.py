@@ -22,8 +22,8 @@ class AnswerRequest:
     """What one call of a model needs; `options` is the model's canonical set.
 
     `thinks` tells whether the model can think, `think` whether it does so where the client does not say; `prefill_s` is
-    how long reading the prompt is expected to take, None where that is not known; `limited_by_window` whether the
-    answer's limit is less than was wanted, as the window has no more room.
+    how long reading the prompt is expected to take, None where that is not known; `answer_s` how long an answer up to
+    its limit is; `limited_by_window` whether that limit is less than was wanted, as the window has no more room.
     """
 
     messages: Sequence[BaseMessage]
@@ -34,6 +34,7 @@ class AnswerRequest:
     think: bool | None
     new_id: Callable[[], str]
     prefill_s: float | None = None
+    answer_s: float = 0.0
     limited_by_window: bool = False
 
 
@@ -83,7 +84,7 @@ def _call_arguments(request: AnswerRequest, *, think: bool | None) -> dict[str, 
     if request.prefill_s is not None:
         arguments["prefill_s"] = request.prefill_s
     if turn.offers_tools:
-        arguments["tools"] = list(turn.tools)
+        arguments |= {"tools": list(turn.tools), "call_s": request.answer_s}
     schema = call_schema(turn.tools, turn.tool_choice) if turn.offers_tools else None
     if answer_format := schema or turn.answer_schema:
         arguments["format"] = answer_format

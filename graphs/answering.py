@@ -88,16 +88,18 @@ async def _stream(state: RouterState, deps: Deps, tell: Teller) -> _Answered:
         )
     )
     wanted = turn.sampling.answer_limit_tokens
+    role, answer_limit_tokens = state["decision"].role, ledger.answer_limit(wanted)
     request = AnswerRequest(
         messages=with_blocks(turn.messages, state["blocks"]),
         turn=turn,
         options=card.options,
-        answer_limit_tokens=ledger.answer_limit(wanted),
+        answer_limit_tokens=answer_limit_tokens,
         thinks=card.thinking,
         think=card.think,
         new_id=deps.new_id,
-        limited_by_window=ledger.answer_limit(wanted) < (wanted or card.answer_limit_tokens),
-        prefill_s=deps.speeds.prefill_s(state["decision"].role, card.name, ledger.prompt),
+        limited_by_window=answer_limit_tokens < (wanted or card.answer_limit_tokens),
+        prefill_s=deps.speeds.prefill_s(role, card.name, ledger.prompt),
+        answer_s=deps.speeds.answer_s(role, answer_limit_tokens),
     )
     gathered: list[AnswerEvent] = []
     asked_at = time.perf_counter()

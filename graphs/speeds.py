@@ -63,6 +63,10 @@ class Speeds:
             return None
         return self.rates.expected(role, resident=True, prompt_tokens=prompt_tokens).prefill_s
 
+    def answer_s(self, role: Role, answer_tokens: int) -> float:
+        """How long a model should take to write so much, by the rate of its role, whichever model stands there."""
+        return answer_tokens / self.rates.speed(role).answer_tokens_per_s
+
     def learn(self, role: Role, model: str, finished: Finished) -> None:
         """Take in what one answer's durations tell; another model than the role's own tells nothing of it."""
         usage, timings = finished.usage, finished.timings

@@ -147,6 +147,15 @@ def test_the_ceiling_wins_over_the_floor() -> None:
     assert CallLimits(5, 0.1, 120, first_token_floor_s=120).first_token_limit_s(60.0) == 0.1
 
 
+def test_a_long_tool_call_may_take_its_time_in_silence() -> None:
+    """A file of 8192 tokens at 6 a second was cut off after 120 s: Ollama sends nothing of a call until it is whole."""
+    limits = CallLimits(5, 7200, 120, first_token_floor_s=120)
+    call_s = 8192 / 6
+    assert limits.first_token_limit_s(30.0, call_s) == pytest.approx(4 * (30 + call_s))
+    assert limits.idle_limit_s(call_s) == pytest.approx(4 * call_s)
+    assert (limits.idle_limit_s(0.0), limits.idle_limit_s(1e6)) == (120, 7200)
+
+
 async def not_loaded() -> bool:
     return False
 
@@ -225,6 +234,19 @@ class TestTimeLimits:
         await self.times_out(
             ollama, CallLimits(5, 5, SHORT_S), r"fell silent for 0.1 s in mid-answer \(backend.idle_timeout_s"
         )
+
+    async def test_a_call_may_be_written_in_silence(self, ollama: ScriptedOllama) -> None:
+        ollama.script(Reply.tool_calls(("write_file", {"path": "a"}), text=("I write:",)).gate_after(0).gate_after(1))
+        limits = CallLimits(5, 5, idle_s=0.01, first_token_floor_s=0.01)
+        async with transport_to(ollama.base_url, limits) as transport:
+            chunks = transport.stream(CHAT, prefill_s=0.0, call_s=5.0)
+            for _ in range(2):
+                coming = asyncio.create_task(anext(chunks))
+                await ollama.wait_held()
+                assert not (await asyncio.wait({coming}, timeout=0.05))[0]
+                ollama.release()
+                await coming
+            assert [chunk["done"] async for chunk in chunks] == [True]
 
     async def test_idle_before_the_end_mark(self, ollama: ScriptedOllama) -> None:
         ollama.script(TWO.gate_after(2))

@@ -123,6 +123,19 @@ async def test_no_first_token_in_time(start: Start, place: int, stream: bool) ->
     assert (await running.chat()).json()["choices"][0]["message"]["content"] == "next"
 
 
+async def test_a_long_call_of_a_tool_is_written_in_silence(start: Start) -> None:
+    """As Ollama does; only where no tool is offered is such a silence an error."""
+    running = await start(backend={"first_token_timeout_s": 30, "first_token_floor_s": 0.05, "idle_timeout_s": 0.05})
+    running.ollama.script(Reply.tool_calls(("f", {}), text=("a",)).gate_after(0).gate_after(1))
+    asked = asyncio.create_task(running.chat(stream=True, tools=[{"type": "function", "function": {"name": "f"}}]))
+    for _ in range(2):
+        await running.ollama.wait_held()
+        assert not (await asyncio.wait({asked}, timeout=0.2))[0]
+        running.ollama.release()
+    answer = read_answer((await asked).content)
+    assert (answer.text, answer.finish_reason) == ("a", "tool_calls")
+
+
 async def test_silence_within_the_answer(start: Start) -> None:
     running = await start(backend={"first_token_timeout_s": 30, "idle_timeout_s": 0.1})
     running.ollama.script(TWO.gate_after(1), TWO.gate_after(1), Reply.text("next"))

@@ -47,7 +47,7 @@ class Scripted(ChatTransport):
         self._words = words
 
     async def stream(
-        self, body: Mapping[str, Any], *, prefill_s: float | None = None
+        self, body: Mapping[str, Any], *, prefill_s: float | None = None, call_s: float = 0.0
     ) -> AsyncGenerator[dict[str, Any], None]:
         for _ in range(self._words):
             yield {"message": {"role": "assistant", "content": "word "}, "done": False}
