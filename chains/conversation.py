@@ -56,7 +56,8 @@ def digest_of(value: object) -> str:
 def standing_key(conversation: str, digest: str, before: str) -> str:
     """What a message is known by within its conversation when something ahead of it changed: itself and its neighbour.
 
-    Both are digests; `before` is "" for the first message, and where the neighbour is not to count.
+    `conversation` is its `session_key`, as two projects may use the same name. The others are digests; `before` is ""
+    for the first message, and where the neighbour is not to count.
     """
     return _hashed(f"{conversation}\0{before}\0{digest}".encode("utf-8", "surrogatepass"))
 

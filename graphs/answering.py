@@ -19,7 +19,7 @@ from graphs.attempts import Teller, answered_by_somebody
 from graphs.deps import Deps
 from graphs.kept_memory import places_of
 from graphs.state import AnswerUpdate, RouterState
-from graphs.tracing import Traced, trace_prompt
+from graphs.tracing import Traced, conversation_key, trace_prompt
 
 _Answered = tuple[RouterState, list[AnswerEvent], Traced]
 
@@ -57,7 +57,8 @@ async def _answer(state: RouterState, deps: Deps, tell: Teller) -> _Answered:
         if index is None:
             raise
         # Later requests must find this message as the model will have read it.
-        await deps.sessions.keep_block("", places_of(index, state["chain"], state["measured"], state["conversation"]))
+        places = places_of(index, state["chain"], state["measured"], conversation_key(state, deps))
+        await deps.sessions.keep_block("", places)
         return await _stream(_without_block(state, index), deps, tell)
 
 

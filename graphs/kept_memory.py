@@ -43,6 +43,7 @@ async def find_kept(
     """What stands in the known part of the conversation, as its record says; in later messages, what was put there.
 
     A message is found again also where the client changed something ahead of it, by itself and its neighbour.
+    `conversation` is the key that the conversation is found by, within its project.
     """
     if not deps.memory_settings.enabled:
         return Kept()

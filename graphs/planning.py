@@ -48,7 +48,8 @@ async def plan(turn: Turn, deps: Deps, *, dry: bool = False) -> RouteUpdate:
     )
     known = await _known(turn, chain, loose, place, deps=deps, touch=not dry)
     conversation = turn.session or known.conversation
-    kept = await find_kept(turn, chain, measured, known, conversation=conversation, deps=deps, touch=not dry)
+    key = session_key(conversation, place=place) if conversation else None
+    kept = await find_kept(turn, chain, measured, known, conversation=key, deps=deps, touch=not dry)
     tokens = await count_blocks(kept.blocks, deps.counts)
     parts = replace(measured.parts, memory=sum(tokens.values()))
     parts = replace(parts, corrections=await _corrections(turn, kept, parts.total, cards, deps))

@@ -28,7 +28,7 @@ async def trace_prompt(state: RouterState, deps: Deps) -> Traced:
     tokens = block_tokens(blocks, deps.counts)
     placed = {index: (digest_of(block), tokens[index]) for index, block in blocks.items()}
     trace = PromptTrace.of(measured.tools, measured.messages, placed)
-    last = await deps.sessions.last_request(last_key(state, deps))
+    last = await deps.sessions.last_request(conversation_key(state, deps))
     before = PromptTrace.from_record(last.get("prompt"))
     if before is None:
         return Traced(trace, None, Sent(trace.tokens))
@@ -37,6 +37,6 @@ async def trace_prompt(state: RouterState, deps: Deps) -> Traced:
     return Traced(trace, left, Sent(trace.tokens, shared if last.get("model") == state["card"].name else 0))
 
 
-def last_key(state: RouterState, deps: Deps) -> str:
-    """Where the record of the conversation's last request is kept."""
+def conversation_key(state: RouterState, deps: Deps) -> str:
+    """What the conversation is found by, within its project: its id may be the client's, and the same elsewhere."""
     return session_key(state["conversation"], place=place_of(state["turn"].workspace, deps.memory_settings))

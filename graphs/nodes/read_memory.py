@@ -17,6 +17,7 @@ from chains.ledger import Ledger
 from graphs.deps import Deps
 from graphs.kept_memory import count_blocks, places_of, that_fit
 from graphs.state import MemoryUpdate, RouterState
+from graphs.tracing import conversation_key
 from retrievers.asked import asks_for_bank
 from retrievers.types import Retrieval
 
@@ -42,7 +43,7 @@ async def read_memory(state: RouterState, runtime: Runtime[Deps]) -> MemoryUpdat
     recalled = _Recalled()
     if kept.asks is not None:
         recalled = await _new_block(state, deps, ledger, blocks, correction)
-        places = places_of(kept.asks, state["chain"], state["measured"], state["conversation"])
+        places = places_of(kept.asks, state["chain"], state["measured"], conversation_key(state, deps))
         await deps.sessions.keep_block(recalled.block, places)
         if recalled.block:
             blocks[kept.asks] = recalled.block

@@ -9,7 +9,7 @@ from langgraph.runtime import Runtime
 from chains.conversation import digest_of, followed_by, loosely_followed_by
 from graphs.deps import Deps
 from graphs.state import RouterState
-from graphs.tracing import last_key
+from graphs.tracing import conversation_key
 
 
 async def remember(state: RouterState, runtime: Runtime[Deps]) -> dict[str, Any]:
@@ -31,7 +31,7 @@ async def remember(state: RouterState, runtime: Runtime[Deps]) -> dict[str, Any]
     await deps.sessions.keep_conversation(
         [last, followed_by(last, state["answer"]), loosely_followed_by(state["loose"], state["answer"])],
         {**record, "blocks": blocks},
-        last={last_key(state, deps): {**record, "prompt": state["trace"].as_record()}},
+        last={conversation_key(state, deps): {**record, "prompt": state["trace"].as_record()}},
     )
     await deps.speeds.save()
     return {}

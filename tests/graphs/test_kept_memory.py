@@ -36,6 +36,7 @@ class Client:
     messages: list[BaseMessage] = field(default_factory=lambda: [SystemMessage("s")])
     sent: list[str] = field(default_factory=list)
     session: str | None = None
+    workspace: Path = WORKSPACE
 
     async def ask(self, words: str, *, bank: str, answer: str) -> None:
         self.messages.append(HumanMessage(words))
@@ -57,7 +58,7 @@ class Client:
         models = FakeModels(speaks, {role: card(role, window=100_000) for role in ROLES})
         memory = FakeMemory((passage(f"The bank says {bank} and {bank} again."),))
         context = deps(models, memory, self.store, new_id=lambda: f"id_{next(_ids)}")
-        made = replace(Turn.of_messages(self.messages, workspace=WORKSPACE), session=self.session, tools=tools)
+        made = replace(Turn.of_messages(self.messages, workspace=self.workspace), session=self.session, tools=tools)
         state = await run(made, context)
         self.sent = [str(message.text) for message in speaks.asked[-1]]
         answer = state["answer"]
@@ -146,6 +147,16 @@ async def test_a_message_keeps_its_block_where_the_client_cut_its_history() -> N
     assert client.sent[1] == f"question 0\n\n{block_of('one')}"
     assert client.sent[5] == third == f"question 2\n\n{block_of('three')}"
     assert client.sent[3] == "[older messages were removed]"
+
+
+async def test_the_same_session_id_in_two_projects_shares_no_memory() -> None:
+    """A client with a fixed `x-session-id` got one project's notes beside the same words in another's history."""
+    store = InMemoryStore()
+    await Client(store, session="fixed").ask("hello", bank="one", answer="At one.")
+    other = Client(store, session="fixed", workspace=Path("other"))
+    other.messages += [HumanMessage("hello"), AIMessage("At nothing.")]
+    await other.ask("and now?", bank="two", answer="x")
+    assert other.sent[1:] == ["hello", "At nothing.", f"and now?\n\n{block_of('two')}"]
 
 
 async def test_an_attempt_that_failed_is_tried_again_with_the_same_bytes() -> None:

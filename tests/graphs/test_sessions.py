@@ -203,14 +203,15 @@ async def test_what_is_kept_holds_no_words_of_the_conversation(tmp_path: Path) -
     chain = fingerprints(made.messages, place=str(made.workspace))
     loose = loose_fingerprints(made.messages, digests(made.messages), place=str(made.workspace))
     answered = followed_by(chain[-1], AIMessage("x"))
+    named = session_key("call_1", place=str(WORKSPACE))
     assert {(prefix, key) for prefix, key, *_ in kept} == {
         ("conversations", chain[-1]),
         ("conversations", answered),
         ("conversations", loosely_followed_by(loose[-1], AIMessage("x"))),
-        ("conversations", session_key("call_1", place=str(WORKSPACE))),
+        ("conversations", named),
         ("blocks", chain[-1]),
-        ("blocks", standing_key("call_1", *reversed(digests(made.messages)[-2:]))),
-        ("blocks", standing_key("call_1", digests(made.messages)[-1], "")),
+        ("blocks", standing_key(named, *reversed(digests(made.messages)[-2:]))),
+        ("blocks", standing_key(named, digests(made.messages)[-1], "")),
         ("blocks", digest_of(memory_block((NOTE,)))),
     }
     assert SECRET not in str(kept)
