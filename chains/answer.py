@@ -44,7 +44,8 @@ async def stream_answer(model: BaseChatModel, request: AnswerRequest) -> AsyncGe
     An answer without a word or a call is asked for once more, without thinking, which may have taken its place.
 
     Raises:
-        UpstreamBroken: the model's answer ended without its end mark, or is no call where it had to be one.
+        UpstreamBroken: the model's answer ended without its end mark.
+        ToolCallMissing: it is no call where it had to be one.
         EmptyAnswer: the second answer has nothing in it either.
         BackendError: whatever the model's own stream raises.
     """

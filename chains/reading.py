@@ -23,7 +23,7 @@ from chains.forced_calls import allowed_tools, read_calls
 from chains.text_reading import Read, TextReader
 from chains.tool_arguments import FittingCall, Toolbox
 from chains.turn import Turn
-from config.errors import UpstreamBroken
+from config.errors import ToolCallMissing, UpstreamBroken
 
 NANOSECONDS = 1e-9
 BLANKS = " \t\r\n"
@@ -77,7 +77,7 @@ class AnswerReader:
             self._last = chunk
 
     def end(self) -> Iterator[AnswerEvent]:
-        """The rest; raises `UpstreamBroken` where the end mark is missing, or a call that must be there."""
+        """The rest; raises `UpstreamBroken` without its end mark, `ToolCallMissing` without a call it had to be."""
         if self._last is None and not self.stopped:
             raise UpstreamBroken("The model's answer ended without its end mark: try again.")
         stopped = self.stopped
@@ -88,7 +88,7 @@ class AnswerReader:
         if bound.strip(BLANKS) and not self._calls and not self._was_cut:
             calls = read_calls(bound, self._turn.tools, self._turn.tool_choice)
             if not calls:
-                raise UpstreamBroken("The model did not make the tool call that tool_choice asks for: try again.")
+                raise ToolCallMissing("The model did not make the tool call that tool_choice asks for: try again.")
             for call in calls:
                 yield from self._call(call)
 

@@ -27,7 +27,8 @@
         │   └── IdleTimeout
         ├── ModelBusy
         ├── UpstreamBroken         the answer broke off or made no sense
-        └── EmptyAnswer            there was none, twice
+        ├── EmptyAnswer            there was none, twice
+        └── ToolCallMissing        it had to be a tool call and was none
 
 `wire/errors.py` is the one place that maps these to HTTP and OpenAI error objects. Every message is one sentence that
 a developer can act on.
@@ -163,3 +164,7 @@ class UpstreamBroken(BackendError):
 
 class EmptyAnswer(BackendError):
     """The model gave neither words nor a tool call, also when it was asked once more."""
+
+
+class ToolCallMissing(BackendError):
+    """The model did not make the tool call that `tool_choice` asks for."""

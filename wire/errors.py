@@ -51,6 +51,7 @@ ERROR_ROWS: dict[type[errors.RouterError], ErrorRow] = {
     errors.ModelBusy: ErrorRow(429, "rate_limit_error", "model_busy"),
     errors.UpstreamBroken: ErrorRow(502, "server_error", "upstream_broken"),
     errors.EmptyAnswer: ErrorRow(502, "server_error", "empty_answer"),
+    errors.ToolCallMissing: ErrorRow(502, "server_error", "tool_call_missing"),
 }
 
 

@@ -5,7 +5,16 @@ import asyncio
 import pytest
 
 from backends.breaker import Breaker
-from config.errors import BackendUnavailable, IdleTimeout, ModelBroken, ModelBusy, ModelRefused, UpstreamBroken
+from config.errors import (
+    BackendUnavailable,
+    EmptyAnswer,
+    IdleTimeout,
+    ModelBroken,
+    ModelBusy,
+    ModelRefused,
+    ToolCallMissing,
+    UpstreamBroken,
+)
 from config.schema import Role
 from tests.backends.model_service_support import service_for, text_of
 from tests.support.scripted_ollama import Reply, ScriptedOllama
@@ -63,7 +72,16 @@ def test_it_opens_after_failures_in_a_row_only(breaker: Breaker) -> None:
 
 
 @pytest.mark.parametrize(
-    "error", [BackendUnavailable("x"), ModelBusy("x"), ModelRefused("x"), asyncio.CancelledError(), KeyboardInterrupt()]
+    "error",
+    [
+        BackendUnavailable("x"),
+        ModelBusy("x"),
+        ModelRefused("x"),
+        EmptyAnswer("x"),
+        ToolCallMissing("x"),
+        asyncio.CancelledError(),
+        KeyboardInterrupt(),
+    ],
 )
 def test_what_says_nothing_of_the_model_counts_for_nothing(breaker: Breaker, error: BaseException) -> None:
     for _ in range(5):

@@ -11,7 +11,7 @@ from langchain_core.outputs import ChatGenerationChunk
 from chains.answer import AnswerRequest, stream_answer
 from chains.events import AnswerEvent, Finished, ReasoningDelta, TextDelta, Timings, ToolCallMade, Usage
 from chains.turn import Sampling, ToolChoice, Turn
-from config.errors import EmptyAnswer, ModelTimeout, UpstreamBroken
+from config.errors import EmptyAnswer, ModelTimeout, ToolCallMissing, UpstreamBroken
 from tests.chains.chain_support import DONE, OTHER_TOOL, TOOL, ChunkModel, call, chunk, model, person
 
 COUNTS = {"input_tokens": 9, "output_tokens": 4, "total_tokens": 13}
@@ -181,7 +181,7 @@ class TestForcedCalls:
         assert (await events_of(made, request(self.turn)))[0] == ReasoningDelta("hm")
 
     async def test_text_that_is_no_call_is_broken(self) -> None:
-        with pytest.raises(UpstreamBroken, match="did not make the tool call"):
+        with pytest.raises(ToolCallMissing, match="did not make the tool call"):
             await events_of(model(chunk("Sure!"), chunk(told=DONE)), request(self.turn))
 
     async def test_half_a_call_at_the_limit_is_never_passed_on(self) -> None:

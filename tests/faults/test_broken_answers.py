@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from tests.faults.conftest import Start
 from tests.support.scripted_ollama import Reply
 from tests.support.service import CHAT, Running, ask
 from tests.support.sse_reader import read_answer, stream_sse
@@ -51,12 +52,15 @@ async def test_no_broken_answer_is_given_whole(running: Running) -> None:
 
 
 @pytest.mark.parametrize("stream", [True, False])
-async def test_a_forced_call_that_is_none(running: Running, stream: bool) -> None:
+async def test_a_forced_call_that_is_none(start: Start, stream: bool) -> None:
+    """One client's `tool_choice` that a model does not follow must not take the model away from all others."""
+    running = await start(server={"hold_status_s": 30}, backend={"breaker_failures": 1})
     tools = [{"type": "function", "function": {"name": "f"}}]
     for text in ("no JSON", '{"name": "g", "arguments": {}}', '{"name": "f", "arguments": "x"}', '{"name": "f"'):
         running.ollama.script(Reply.text(text))
         answer = await running.chat(stream=stream, tools=tools, tool_choice="required")
-        assert (answer.status_code, answer.json()["error"]["code"]) == (502, "upstream_broken"), text
+        assert (answer.status_code, answer.json()["error"]["code"]) == (502, "tool_call_missing"), text
+    assert (await running.chat()).status_code == 200
 
 
 async def test_half_a_forced_call_is_never_passed_on(running: Running) -> None:
