@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
+from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
 from typing import Any
@@ -39,13 +40,21 @@ class ChatTransport:
 
     `is_loaded` tells whether a call would find the model ready. Where it would not, the model is loaded by a request of
     its own first: within one call nothing tells loading from reading the prompt, as Ollama sends its headers with the
-    first token and lists a model in `/api/ps` as soon as it begins to load.
+    first token and lists a model in `/api/ps` as soon as it begins to load. So a model that `loading`, which all
+    transports of a server share, counts a load of is not ready either: the call's own then waits for that one.
     """
 
-    def __init__(self, client: httpx.AsyncClient, limits: CallLimits, is_loaded: IsLoaded | None = None) -> None:
+    def __init__(
+        self,
+        client: httpx.AsyncClient,
+        limits: CallLimits,
+        is_loaded: IsLoaded | None = None,
+        loading: Counter[str] | None = None,
+    ) -> None:
         self._client = client
         self._limits = limits
         self._is_loaded = is_loaded
+        self._loading = Counter() if loading is None else loading
 
     async def stream(
         self, body: Mapping[str, Any], *, prefill_s: float | None = None, call_s: float = 0.0
@@ -104,8 +113,12 @@ class ChatTransport:
         """
         asked = {key: body[key] for key in ("model", "options", "keep_alive") if key in body}
         name = str(body.get("model"))
-        loading = self._ask("/api/generate", {**asked, "stream": False, **UNCUT})
-        status, text = await wait_for_load(name, self._limits, loading)
+        self._loading[name] += 1
+        try:
+            loading = self._ask("/api/generate", {**asked, "stream": False, **UNCUT})
+            status, text = await wait_for_load(name, self._limits, loading)
+        finally:
+            self._loading[name] -= 1
         if status in NOT_OF_THE_CALL:
             return False
         if not httpx.codes.is_success(status):
@@ -114,7 +127,7 @@ class ChatTransport:
 
     async def _load_first(self, body: Mapping[str, Any]) -> float:
         """The seconds it took to make the model ready."""
-        if self._is_loaded is None or await self._is_loaded():
+        if self._is_loaded is None or (await self._is_loaded() and not self._loading[str(body.get("model"))]):
             return 0.0
         started = time.perf_counter()
         await self.load(body)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -80,6 +81,7 @@ class ModelService:
             failures=settings.breaker_failures, open_s=settings.breaker_open_s, look=self._look_at
         )
         self._given = GivenWindows()
+        self._loading: Counter[str] = Counter()
         self._chat_models: dict[Role, tuple[ModelCard, httpx.AsyncClient, RouterChatOllama]] = {}
 
     async def __aenter__(self) -> Self:
@@ -229,7 +231,7 @@ class ModelService:
             model=card.name,
             base_url=str(http.base_url),
             keep_alive=self._models.roles[card.role].keep_alive,
-            transport=ChatTransport(http, limits, partial(self._is_ready, card.name)),
+            transport=ChatTransport(http, limits, partial(self._is_ready, card.name), self._loading),
         )
         self._chat_models[card.role] = (card, http, model)
         return model

@@ -72,6 +72,25 @@ async def test_a_call_for_the_model_that_is_being_loaded_goes_on_with_it(ollama:
     assert [name for name, _ in ollama.residency.loads] == [FAST]
 
 
+@pytest.mark.parametrize("ahead", [True, False], ids=["loaded ahead", "loaded by a call"])
+async def test_a_model_that_is_being_loaded_is_not_taken_for_ready(ollama: ScriptedOllama, ahead: bool) -> None:
+    """Ollama lists it as soon as its load begins; a call that came then had the first token's limit for the rest."""
+    ollama.script_load(*[Reply().gate_before_headers()] * 2)
+    async with service_for(ollama.base_url, preload=ROLES[:1] if ahead else (), calls_per_model=2) as service:
+        first = None if ahead else asyncio.create_task(text_of(service, "memory_fast"))
+        await service.settled()
+        await ollama.wait_held()
+        ollama.residency.load(REFERENCE_MODELS[0], num_ctx=40_960)
+        call = asyncio.create_task(text_of(service, "memory_fast"))
+        await ollama.wait_held(2)
+        assert not ollama.chats
+        ollama.release()
+        assert await call == "ok"
+        assert first is None or await first == "ok"
+        assert await text_of(service, "memory_fast") == "ok"
+    assert len(ollama.preloads) == 2, "a model that is loaded was loaded anew"
+
+
 async def test_a_model_that_cannot_be_loaded_is_told_and_costs_nothing(ollama: ScriptedOllama) -> None:
     ollama.script_load(Reply.http(500, "out of memory"))
     with capture_logs() as logs:
