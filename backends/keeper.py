@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Self
 
 import httpx
@@ -24,10 +24,27 @@ RESTART_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 60.0
 LOOK_FOR_OLLAMA_EVERY_S = 5.0
 RETIRE_LOOK_EVERY_S = 0.5
+# By then, a request that was planned with the models of a server that is left has asked for its lease.
+RETIRE_GRACE_S = 15.0
 SEARCH_AGAIN_AFTER_S = 5.0
 MAX_CONNECTIONS = 200
 
 log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Server:
+    """What is known of a server, and its client: one value, so that no call finds half of a change."""
+
+    status: BackendStatus
+    http: httpx.AsyncClient | None = None
+
+    @property
+    def open_http(self) -> httpx.AsyncClient | None:
+        return None if self.http is None or self.http.is_closed else self.http
+
+    def has(self, model: str) -> bool:
+        return any(card.name == model for card in self.status.models.values())
 
 
 class ServerKeeper:
@@ -53,10 +70,10 @@ class ServerKeeper:
         self._calls = calls
         self._embedded = embedded
         self._refresh_every_s = refresh_every_s
-        self._status = BackendStatus("starting", settings.base_url, None, "looking for Ollama", {}, {})
+        self._server = _Server(BackendStatus("starting", settings.base_url, None, "looking for Ollama", {}, {}))
+        self._retiring: _Server | None = None
         self._known = asyncio.Event()
         self._failure: RouterError | None = None
-        self._http: httpx.AsyncClient | None = None
 
     async def __aenter__(self) -> Self:
         self._keeping = asyncio.create_task(self._keep(), name="model-service")
@@ -70,24 +87,30 @@ class ServerKeeper:
     @property
     def status(self) -> BackendStatus:
         """What is known now; `kind` is `starting` until the server was found or started."""
-        return self._status
+        return self._server.status
 
     @property
     def http(self) -> httpx.AsyncClient | None:
         """The client of the server in use; another one after a restart, None while there is no server."""
-        return None if self._http is None or self._http.is_closed else self._http
+        return self._server.open_http
+
+    def http_for(self, model: str) -> httpx.AsyncClient | None:
+        """The client for a call of this model: of the server that is being left, where only that one has it."""
+        if self._retiring and self._retiring.has(model) and not self._server.has(model):
+            return self._retiring.open_http or self.http
+        return self.http
 
     async def settled(self) -> BackendStatus:
         """Wait until the search for a server has ended, one way or the other."""
         await self._known.wait()
-        return self._status
+        return self.status
 
     async def cards(self) -> Mapping[Role, ModelCard]:
         """See `backends.types.Models.cards`."""
         await self._known.wait()
-        if not self._status.models:
+        if not self.status.models:
             raise self._failure or unreachable(self._settings.base_url)
-        return self._status.models
+        return self.status.models
 
     async def _keep(self) -> None:
         """Until cancelled, find or start a server and keep the picture of it fresh; no fault ends that for good."""
@@ -138,12 +161,13 @@ class ServerKeeper:
                 try:
                     found = await self._look(client)
                     self._failure = None if found.models else none_there(found.base_url, found.version, self._roles)
-                    self._settle(found)
+                    self._settle(found, client)
                 except RouterError as error:
-                    self._failure = error
-                    known = self._status if self._status.models else self._without_models(error.message, "ollama")
-                    self._settle(replace(known, reachable=False, reason=error.message))
                     log.warning("Ollama did not answer", error=error.message)
+                    if self.status.kind != "embedded":  # which goes on until Ollama takes over
+                        self._failure = error
+                        known = self.status if self.status.models else self._without_models(error.message, "ollama")
+                        self._settle(replace(known, reachable=False, reason=error.message), client)
                 await asyncio.sleep(self._refresh_every_s)
 
     async def _keep_looking(self, reason: str | None) -> None:
@@ -161,7 +185,7 @@ class ServerKeeper:
         """
         pause_s = RESTART_PAUSE_S
         while True:
-            self._status = replace(self._status, kind="starting", reason=reason)
+            self._server = _Server(replace(self.status, kind="starting", reason=reason))
             async with AsyncExitStack() as stack:
                 backend = self._embedded()
                 stack.push_async_callback(_close, backend)
@@ -175,7 +199,8 @@ class ServerKeeper:
                             model=backend.model,
                             reason=reason,
                             timeout_s=self._settings.probe_timeout_s,
-                        )
+                        ),
+                        client,
                     )
                     log.warning("embedded backend serves all roles", model=backend.model, reason=reason)
                     pause_s = RESTART_PAUSE_S
@@ -209,18 +234,24 @@ class ServerKeeper:
 
     async def _hand_over(self, embedded: AsyncExitStack, model: str) -> None:
         """Go on with Ollama; the embedded backend ends once it has answered what it was asked."""
+        self._retiring = self._server
         async with asyncio.TaskGroup() as group:
             group.create_task(self._retire(embedded, model), name="retire-embedded")
             await self._keep_ollama()
 
     async def _retire(self, embedded: AsyncExitStack, model: str) -> None:
+        look_every_s, grace_s = (min(each, self._refresh_every_s) for each in (RETIRE_LOOK_EVERY_S, RETIRE_GRACE_S))
         async with embedded:
-            while self._status.kind == "embedded" or self._calls().get(model):  # noqa: ASYNC110 - calls end without event
-                await asyncio.sleep(min(RETIRE_LOOK_EVERY_S, self._refresh_every_s))
+            while self.status.kind == "embedded":  # noqa: ASYNC110 - what is watched has no event, here and below
+                await asyncio.sleep(look_every_s)
+            await asyncio.sleep(grace_s)
+            while self._calls().get(model):  # noqa: ASYNC110
+                await asyncio.sleep(look_every_s)
+        self._retiring = None
 
-    def _settle(self, status: BackendStatus) -> None:
-        came = status.ready and not (self._status.ready and self._status.kind == status.kind)
-        self._status = status
+    def _settle(self, status: BackendStatus, http: httpx.AsyncClient | None = None) -> None:
+        came = status.ready and not (self.status.ready and self.status.kind == status.kind)
+        self._server = _Server(status, http)
         self._known.set()
         if came and status.kind == "ollama":
             self._found(status)
@@ -230,11 +261,10 @@ class ServerKeeper:
 
     @asynccontextmanager
     async def _client(self, base_url: str, headers: Mapping[str, str]) -> AsyncIterator[httpx.AsyncClient]:
-        """The shared HTTP client of the server in use; nothing of the environment's proxies applies to it."""
+        """A server's shared HTTP client; nothing of the environment's proxies applies to it."""
         async with httpx.AsyncClient(
             base_url=base_url, headers=dict(headers), trust_env=False, transport=AiohttpTransport(MAX_CONNECTIONS)
         ) as client:
-            self._http = client
             yield client
 
 

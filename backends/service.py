@@ -175,7 +175,7 @@ class ModelService:
 
     async def _look_at(self, model: str) -> None:
         """Raises `BackendError` where the server does not know the model; loads nothing."""
-        if http := self._keeper.http:
+        if http := self._keeper.http_for(model):
             await OllamaApi(http).facts(model, LOOK_TIMEOUT_S)
 
     async def _is_ready(self, name: str) -> bool:
@@ -214,7 +214,7 @@ class ModelService:
         return lambda model: load_s(roles[model]) if model in roles else 0.0
 
     def _chat_model(self, card: ModelCard) -> RouterChatOllama:
-        http = self._keeper.http
+        http = self._keeper.http_for(card.name)
         if http is None:
             raise unreachable(self._settings.base_url)
         kept = self._chat_models.get(card.role)

@@ -8,6 +8,7 @@ from typing import Any
 
 from backends.embedded.launcher import EmbeddedBackend
 from backends.service import ModelService
+from backends.types import ModelCard
 from config.load import load_settings
 from config.schema import BackendSettings, ModelsFile, Role
 from tests.support.scripted_ollama import ScriptedOllama
@@ -84,6 +85,9 @@ async def until(reached: Callable[[], bool]) -> None:
 
 
 async def text_of(service: ModelService, role: Role) -> str:
-    card = (await service.cards())[role]
+    return await text_by(service, (await service.cards())[role])
+
+
+async def text_by(service: ModelService, card: ModelCard) -> str:
     async with service.lease(card) as model:
         return str((await model.ainvoke("hello", options=dict(card.options))).text)

@@ -14,6 +14,7 @@ from tests.backends.model_service_support import (
     NOWHERE,
     PretendEmbedded,
     service_for,
+    text_by,
     text_of,
     until,
 )
@@ -104,6 +105,32 @@ class TestEmbedded:
                 await until(lambda: embedded.closed == 1)
                 assert await text_of(service, "memory_fast") == "ok"
             assert len(child.chats) == 1
+
+    async def test_what_waits_for_the_childs_model_when_ollama_takes_over_is_answered_by_the_child(
+        self, ollama: ScriptedOllama
+    ) -> None:
+        """It was sent to Ollama, which does not have the model: 404, and the advice to pull it."""
+        await ollama.stop_listening()
+        async with ScriptedOllama(self.models) as child:
+            child.default(Reply.text("from the child").gate_before_headers())
+            embedded = PretendEmbedded(child)
+            async with service_for(ollama.base_url, embedded) as service:
+                card = (await service.cards())["implementation"]
+                calls = [asyncio.create_task(text_of(service, "memory_fast")) for _ in range(2)]
+                await child.wait_held()
+                await until(lambda: service.waiting_calls == {card.name: 1})
+                await ollama.start_listening()
+                await until(lambda: service.status.kind == "ollama")
+                calls.append(asyncio.create_task(text_by(service, card)))
+                for number in (1, 2, 3):
+                    await child.wait_chat(number)
+                    await child.wait_held()
+                    assert embedded.closed == 0
+                    child.release()
+                assert await asyncio.gather(*calls) == ["from the child"] * 3
+                await until(lambda: embedded.closed == 1)
+                assert await text_of(service, "memory_fast") == "ok"
+            assert (len(child.chats), len(ollama.chats)) == (3, 1)
 
     async def test_a_child_that_does_not_start_is_told_and_tried_again(self) -> None:
         async with ScriptedOllama(self.models) as child:
