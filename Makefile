@@ -93,7 +93,7 @@ $(VENV)/.made:
 	$(PYTHON) -m venv $(VENV)
 	@touch $@
 
-# torch first and by itself, then everything else exactly as locked: see the head of requirements.txt.
+# torch first and by itself, then everything else exactly as locked: why, in docs/dependencies.md.
 $(VENV)/.installed: requirements.txt | $(VENV)/.made
 	$(PY) -m pip install --quiet --disable-pip-version-check $(TORCH)
 	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --requirement requirements.txt

@@ -197,6 +197,10 @@ def _listen(settings: Settings) -> socket.socket:
         if sys.platform != "win32":
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind(address)
+    except socket.gaierror as error:
+        raise ConfigError(
+            f"HOST={server.host} is no address of this machine ({error.strerror}): set HOST=127.0.0.1, or unset it."
+        ) from error
     except OSError as error:
         raise ConfigError(
             f"Cannot listen on {server.host} port {server.port} ({error.strerror}): stop what listens there, or choose "

@@ -13,7 +13,7 @@ from dotenv import dotenv_values
 from pydantic import BaseModel, SecretStr, ValidationError
 
 from config.errors import ConfigError
-from config.schema import ModelsFile, ServerFile, Settings
+from config.schema import HTTP_URL, KEEP_ALIVE, ModelsFile, ServerFile, Settings
 
 _Model = TypeVar("_Model", bound=BaseModel)
 
@@ -28,6 +28,13 @@ ENVIRONMENT_KEYS: Mapping[str, tuple[str, str]] = {
     "LOG_LEVEL": ("logging", "level"),
     "VECTOR_STORE_PATH": ("paths", "vector_store_path"),
     "MODEL_CACHE_DIR": ("paths", "model_cache_dir"),
+}
+
+
+# What a pattern of the schema asks for.
+_IN_WORDS = {
+    HTTP_URL: "must be an http or https URL, such as http://localhost:11434",
+    KEEP_ALIVE: "must be -1, 0, or a number with s, m or h, such as 30m",
 }
 
 
@@ -122,7 +129,7 @@ def _describe(
     path: Path,
 ) -> str:
     key = ".".join(str(part) for part in location)
-    bound = str(problem["msg"]).removeprefix("Value error, ")
+    bound = _IN_WORDS.get(problem.get("ctx", {}).get("pattern"), str(problem["msg"]).removeprefix("Value error, "))
     if problem["type"] == "extra_forbidden":
         return f"{path}: {key} is not a known key; remove it or mend its spelling."
     if problem["type"] == "missing":

@@ -37,7 +37,7 @@ async def test_it_tells_what_is_wrong_and_the_fix(tmp_path: Path) -> None:
     assert "                       fix: ollama pull llama4:16x17b" in lines
     assert "OK       Cline         Model ID: cline-memory-router" in lines
     assert "OK       Cline         Context window size: 131072" in lines
-    assert lines[-1].endswith(" 1 errors")
+    assert lines[-1].endswith(" errors: 1")
 
 
 async def test_as_json_and_with_warnings_only(tmp_path: Path) -> None:

@@ -89,7 +89,7 @@ async def _bank(memory: MemoryService, workspace: Path) -> Finding:
     told = f"{status.root}: {status.files} files, {status.size_bytes} bytes"
     if staleness is None:
         return Finding("memory bank", "ok", told)
-    told = f"{told}; {staleness.verdict}: {staleness.reason}"
+    told = f"{told}; {staleness.reason}"
     if staleness.verdict == "stale":
         return Finding("memory bank", "warning", told, "ask Cline to `update memory bank`")
     return Finding("memory bank", "ok", told)

@@ -19,6 +19,7 @@ _QUIET = (
     "transformers",
     "faiss",
     "langchain_ollama",
+    "langgraph.store.sqlite",
 )
 
 

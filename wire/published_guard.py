@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -32,7 +33,7 @@ class PublishedGuard:
             return
         try:
             body = await read_body(Request(scope, receive), max_bytes=self._max_bytes)
-            decode_json(body)
+            _check(scope["path"], decode_json(body))
         except BadRequest as error:
             await error_response(error)(scope, receive, send)
             return
@@ -45,6 +46,12 @@ class PublishedGuard:
 
     async def _run(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._app(scope, receive, send)
+
+
+def _check(path: str, value: Any) -> None:
+    """LangServe takes whatever stands in a batch's `inputs` for a list."""
+    if path.endswith("/batch") and isinstance(value, dict) and not isinstance(value.get("inputs", []), list):
+        raise BadRequest("inputs: must be a list of inputs: send one for each run.", param="inputs")
 
 
 def _replay(body: bytes, then: Receive) -> Receive:

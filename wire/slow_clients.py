@@ -29,6 +29,7 @@ class PatientProtocol(HttpToolsProtocol):
         self._timer: asyncio.TimerHandle | None = None
         self._in_head = True
         self._head_bytes = 0
+        self._parsed_bytes = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -41,9 +42,7 @@ class PatientProtocol(HttpToolsProtocol):
         if self._in_head:
             self._head_bytes += len(data)
             if self._head_bytes > MAX_HEAD_BYTES:
-                self._refuse(
-                    HeadTooLarge(f"The request's headers have more than {MAX_HEAD_BYTES} bytes: send fewer of them.")
-                )
+                self._refuse(_too_large())
         elif self._timer is None and self._is_idle():
             # Empty lines between requests begin none, and would hold the connection for ever.
             self._begin_head()
@@ -52,12 +51,31 @@ class PatientProtocol(HttpToolsProtocol):
         super().on_message_begin()
         self._begin_head()
 
+    def on_url(self, url: bytes) -> None:
+        super().on_url(url)
+        self._parsed_bytes += len(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        super().on_header(name, value)
+        self._parsed_bytes += len(name) + len(value)
+
     def on_headers_complete(self) -> None:
+        if self._parsed_bytes > MAX_HEAD_BYTES:
+            # They came in one read, before what came could be counted.
+            self._head_bytes = self._parsed_bytes
+            self._refuse(_too_large())
+            return
         super().on_headers_complete()
         self._in_head = False
         self._wait_at_most(self._body_timeout_s)
 
+    def on_body(self, body: bytes) -> None:
+        if not self.transport.is_closing():
+            super().on_body(body)
+
     def on_message_complete(self) -> None:
+        if self.transport.is_closing():
+            return
         super().on_message_complete()
         self._stop_waiting()
 
@@ -68,6 +86,7 @@ class PatientProtocol(HttpToolsProtocol):
     def _begin_head(self) -> None:
         self._in_head = True
         self._head_bytes = 0
+        self._parsed_bytes = 0
         self._wait_at_most(self._head_timeout_s)
 
     def _wait_at_most(self, seconds: float) -> None:
@@ -106,3 +125,7 @@ class PatientProtocol(HttpToolsProtocol):
             self.cycle.disconnected = True
             self.cycle.message_event.set()
         self.transport.close()
+
+
+def _too_large() -> HeadTooLarge:
+    return HeadTooLarge(f"The request's headers have more than {MAX_HEAD_BYTES} bytes: send fewer of them.")

@@ -34,7 +34,11 @@ def welcome(settings: Settings, base_url: str, status: BackendStatus, bank: Bank
         Text("\nModels", style="bold"),
         _backend_line(status),
         _models(settings, status),
-        _memory_plan(settings, plan_memory(status.models.values(), settings.models)),
+        *(
+            []
+            if status.kind == "embedded"
+            else [_memory_plan(settings, plan_memory(status.models.values(), settings.models))]
+        ),
         Text("\nMemory bank", style="bold"),
         Text(_bank_line(bank)),
         Text("\nStop with Ctrl-C", style="dim"),

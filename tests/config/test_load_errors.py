@@ -33,7 +33,7 @@ MODELS_ERRORS: list[tuple[dict[str, Any], tuple[str, ...]]] = [
     ({"roles": {"memory_fast": {"window_tokens": 4096.5}}}, (f"{FAST}.window_tokens = 4096.5", "integer")),
     ({"roles": {"memory_fast": {"temperature": 2.1}}}, (f"{FAST}.temperature = 2.1", "or equal to 2")),
     ({"roles": {"memory_fast": {"temperature": float("nan")}}}, (f"{FAST}.temperature = nan",)),
-    ({"roles": {"memory_fast": {"keep_alive": "soon"}}}, (f"{FAST}.keep_alive = 'soon'", "pattern")),
+    ({"roles": {"memory_fast": {"keep_alive": "soon"}}}, (f"{FAST}.keep_alive = 'soon'", "30m")),
     ({"roles": {"memory_fast": {"fallbacks": ["nobody"]}}}, (f"{FAST}.fallbacks.0 = 'nobody'", "'implementation'")),
     (
         {"roles": {"memory_fast": {"used_window_tokens": 50_000}}},
@@ -70,7 +70,7 @@ SERVER_ERRORS: list[tuple[dict[str, Any], tuple[str, ...]]] = [
     ({"server": {"heartbeat_s": 0}}, ("server.heartbeat_s = 0", "greater than 0")),
     ({"server": []}, (SERVER, "server", "dictionary")),
     ({"backend": {"kind": "vllm"}}, ("backend.kind = 'vllm'", "'auto', 'ollama' or 'embedded'")),
-    ({"backend": {"base_url": "localhost:11434"}}, ("backend.base_url = 'localhost:11434'", "https?://")),
+    ({"backend": {"base_url": "localhost:11434"}}, ("backend.base_url = 'localhost:11434'", "http or https URL")),
     ({"backend": {"base_url": "http://localhost:abc"}}, ("backend.base_url = 'http://localhost:abc'", "Port")),
     ({"backend": {"base_url": "http://localhost:99999"}}, ("backend.base_url = 'http://localhost:99999'", "0-65535")),
     ({"backend": {"base_url": "http://me:pw@ollama"}}, ("backend.base_url = 'http://…@ollama'", "user or password")),
@@ -153,7 +153,7 @@ def test_missing_and_unreadable_files(tmp_path: Path, name: str) -> None:
     [
         ("PORT", "http", "valid integer"),
         ("PORT", "65536", "or equal to 65535"),
-        ("OLLAMA_BASE_URL", "localhost:11434", "https?://"),
+        ("OLLAMA_BASE_URL", "localhost:11434", "http or https URL"),
         ("LOG_LEVEL", "CHATTY", "'debug', 'info', 'warning' or 'error'"),
     ],
 )

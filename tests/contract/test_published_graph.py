@@ -191,3 +191,9 @@ async def test_bodies_that_broke_a_library_are_refused(running: Running, content
     """Both were a 500: what is no UTF-8, and a call's key that LangChain takes for an argument's name."""
     answer = await running.http.post("/router/invoke", content=content, headers={"content-type": "application/json"})
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "invalid_request")
+
+
+@pytest.mark.parametrize("inputs", [5, None, {}, "abc"])
+async def test_a_batch_of_what_is_no_list_is_refused(running: Running, inputs: object) -> None:
+    answer = await running.http.post("/router/batch", json={"inputs": inputs})
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, "inputs")

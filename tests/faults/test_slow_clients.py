@@ -97,6 +97,14 @@ async def test_headers_without_end_are_not_kept(hasty: Running) -> None:
     assert error_of(await raw.answer(), 431)["code"] == "head_too_large"
 
 
+async def test_a_large_head_that_comes_in_one_read_starts_nothing(hasty: Running) -> None:
+    """One header of 66,000 bytes was let in where its end came in the same read."""
+    raw = await Raw.to(hasty)
+    raw.writer.write(START + b"x: " + b"y" * (MAX_HEAD_BYTES + 1) + b"\r\ncontent-length: 2\r\n\r\n{}")
+    assert error_of(await raw.answer(), 431)["code"] == "head_too_large"
+    assert hasty.ollama.chats == []
+
+
 @pytest.mark.parametrize("framing", [b"content-length: 1000", b"transfer-encoding: chunked"])
 async def test_a_body_that_drips(hasty: Running, framing: bytes) -> None:
     raw = await Raw.to(hasty)

@@ -19,7 +19,7 @@ LEAST_WIDTH = 0.4
 
 @dataclass(frozen=True, slots=True)
 class ModelRow:
-    """One role's model; `pull` is what to type where it is missing."""
+    """One role's model; `pull` is what to type where it is missing, `load_s` not known of a model that stands in."""
 
     role: Role
     wanted: str
@@ -27,7 +27,7 @@ class ModelRow:
     loaded: LoadedModel | None
     pull: str | None
     waiting: int
-    load_s: float
+    load_s: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,13 +124,13 @@ def context_bar(ledger: Ledger) -> tuple[Bar, ...]:
 
 def _row(service: RouterService, role: Role, loaded: Mapping[str, LoadedModel], waiting: Mapping[str, int]) -> ModelRow:
     status = service.models.status
-    card = status.models.get(role)
+    card, wanted = status.models.get(role), service.settings.models.roles[role].model
     return ModelRow(
         role=role,
-        wanted=service.settings.models.roles[role].model,
+        wanted=wanted,
         card=card,
         loaded=loaded.get(card.name) if card else None,
         pull=status.missing.get(role),
         waiting=waiting.get(card.name, 0) if card else 0,
-        load_s=service.deps.speeds.rates.speed(role).load_s,
+        load_s=service.deps.speeds.rates.speed(role).load_s if card and card.name == wanted else None,
     )

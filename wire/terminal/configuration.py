@@ -27,9 +27,9 @@ def configuration_commands(parts: Parts) -> typer.Typer:
 
     @commands.command()
     def check() -> None:
-        """Say whether the configuration is sound; exit code 2 and one line for each mistake where it is not."""
+        """Say whether files and variables are well-formed; exit code 2 and one line for each mistake where not."""
         with told():
             parts.load_settings()
-        Console().print("The configuration is sound.")
+        Console().print("Files and variables are well-formed.")
 
     return commands

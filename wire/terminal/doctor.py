@@ -60,4 +60,4 @@ def _show(findings: Sequence[Finding], counts: Mapping[str, int]) -> None:
         console.print(level, Text(f"{finding.check:14}{finding.message}"), sep="")
         if finding.fix:
             console.print(Text(f"{'':23}fix: {finding.fix}", style="cyan"))
-    console.print(f"{counts['ok']} ok, {counts['warning']} warnings, {counts['error']} errors")
+    console.print(f"ok: {counts['ok']}, warnings: {counts['warning']}, errors: {counts['error']}")

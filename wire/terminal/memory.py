@@ -12,7 +12,8 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from config.errors import BankNotFound, MemoryDisabled, MemoryUnavailable
+from config.errors import BadRequest, BankNotFound, MemoryDisabled, MemoryUnavailable
+from retrievers.loading import loading_ended
 from retrievers.memory import MemoryService
 from retrievers.report import BankReport
 from retrievers.types import BankStatus
@@ -21,6 +22,7 @@ from wire.terminal.parts import AsJson, Parts, Workspace, folder_of, print_json,
 from wire.terminal.shown import bank_table, passages_shown
 
 PROGRESS_STEP_S = 0.1
+OPENING_S = 2.0
 
 
 def memory_commands(parts: Parts) -> typer.Typer:
@@ -62,12 +64,15 @@ def memory_commands(parts: Parts) -> typer.Typer:
 
 async def _report(parts: Parts, workspace: Path) -> BankReport:
     async with _memory(parts) as memory:
-        report = await memory.report(workspace)
-        _check(report.status)
-        return report
+        _check((await memory.report(workspace)).status)
+        # What is indexed is known once the index was opened; one that has to be made is not waited for.
+        await asyncio.to_thread(memory.wait_indexed, OPENING_S)
+        return await memory.report(workspace)
 
 
 async def _search(parts: Parts, workspace: Path, question: str, most: int) -> SearchReply:
+    if not question.strip():
+        raise BadRequest("The question is empty: say what to look for.")
     async with _memory(parts) as memory:
         status = await _indexed(memory, workspace)
         return search_reply(status, await memory.search(workspace, question, most), most)
@@ -92,7 +97,9 @@ async def _memory(parts: Parts) -> AsyncIterator[MemoryService]:
 
 def _check(status: BankStatus) -> None:
     if status.root is None:
-        raise BankNotFound(f"{status.workspace}: {status.note or 'no memory bank'} Give the project's folder with -w.")
+        if not status.workspace.is_dir():
+            raise BankNotFound(f"There is no folder {status.workspace}: check -w.")
+        raise BankNotFound(f"{status.workspace}: {status.note or 'no memory bank'} Give another folder with -w.")
 
 
 async def _indexed(memory: MemoryService, workspace: Path) -> BankStatus:
@@ -106,4 +113,6 @@ async def _indexed(memory: MemoryService, workspace: Path) -> BankStatus:
             status = await memory.status(workspace)
             says = "Loading the embedder" if status.embedder == "loading" else "Making vectors"
             progress.update(task, description=says, total=status.chunks or None, completed=status.vectors)
+    if memory.embedder is not None:
+        await loading_ended(memory.embedder)  # else words alone would rank
     return await memory.status(workspace)

@@ -57,9 +57,10 @@ def bank_table(reply: StatusReply) -> RenderableType:
 def passages_shown(reply: SearchReply) -> RenderableType:
     """The passages, best first, each under where it stands."""
     ranked = "by words and vectors" if reply.used_vectors else "by words alone"
-    note = f"; {reply.note}" if reply.note else ""
-    head = Text(f"{len(reply.passages)} passages, {ranked}{note}", style="dim")
-    return Group(head, *(part for passage in reply.passages for part in _passage(passage)))
+    count = len(reply.passages)
+    head = Text(f"{count} {'passage' if count == 1 else 'passages'}, {ranked}", style="dim")
+    notes = (Text(reply.note, style="yellow"),) if reply.note else ()
+    return Group(head, *notes, *(part for passage in reply.passages for part in _passage(passage)))
 
 
 def conversations_table(latest: Sequence[Conversation]) -> RenderableType:

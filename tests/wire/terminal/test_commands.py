@@ -20,11 +20,24 @@ from config.load import load_settings
 from config.schema import Settings
 from graphs.session_store import SESSIONS_FILE
 from retrievers.memory import MemoryService
+from retrievers.types import EmbedderStatus
 from tests.retrievers.memory_support import WordEmbedder, count_words, two_core_files, words, write_bank
 from tests.support.scripted_ollama import ScriptedOllama
 from tests.support.service import running_service, settings_for
 from wire.terminal.commands import build_terminal
 from wire.terminal.parts import EXIT_FAILED, EXIT_USAGE, Parts
+
+
+class LateEmbedder(WordEmbedder):
+    """Is loaded once it was looked at a few times."""
+
+    looks = 0
+
+    def status(self) -> EmbedderStatus:
+        self.looks += 1
+        if self.looks > 5:
+            self.state = "ready"
+        return super().status()
 
 
 def parts_over(settings: Settings, embedder: WordEmbedder | None = None, served: list[Settings] | None = None) -> Parts:
@@ -127,6 +140,20 @@ def test_memory_search_indexes_first_and_shows_text_as_it_is(settings: Settings,
     assert "by words and vectors" in result.stdout
     assert "memory-bank/systemPatterns.md" in result.stdout
     assert "Gauges report <b>each</b> minute." in result.stdout
+
+
+def test_memory_status_and_search_know_of_vectors_that_were_made_before(settings: Settings, workspace: Path) -> None:
+    assert typed(parts_over(settings), "memory", "index", "-w", str(workspace)).exit_code == 0
+    status = json.loads(typed(parts_over(settings), "memory", "status", "-w", str(workspace), "--json").stdout)
+    assert status["bank"]["vectors"] == status["bank"]["chunks"]
+    late = parts_over(settings, LateEmbedder(state="loading"))
+    found = json.loads(typed(late, "memory", "search", "gauges", "-w", str(workspace), "--json").stdout)
+    assert found["used_vectors"]
+
+
+def test_an_empty_question_is_a_mistake(settings: Settings, workspace: Path) -> None:
+    result = typed(parts_over(settings), "memory", "search", " ", "-w", str(workspace))
+    assert (result.exit_code, result.stderr) == (EXIT_USAGE, "The question is empty: say what to look for.\n")
 
 
 def test_memory_index_makes_every_vector_and_says_so(settings: Settings, workspace: Path) -> None:
