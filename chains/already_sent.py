@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator
-from typing import Any, Protocol
+from typing import Any
 
 from langchain_core.messages import BaseMessage, ToolMessage
+
+from chains.compose import Quotable
 
 # A shorter text may stand anywhere by chance; it is looked for together with its source.
 LEAST_CHARS = 24
@@ -18,15 +20,6 @@ _LINE_NUMBER = re.compile(r"^[ \t]*\d+ \|(?: |$)", re.MULTILINE)
 _SEAM = re.compile(r"\[redacted: [^\]\n]*\]|^…$", re.MULTILINE)
 _SECTION = re.compile(r"^(?=#{1,6}[ \t])", re.MULTILINE)
 GAP = "…"
-
-
-class Quotable(Protocol):
-    """A passage of the memory bank."""
-
-    @property
-    def source(self) -> str: ...
-    @property
-    def text(self) -> str: ...
 
 
 class AlreadySent:

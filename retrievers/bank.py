@@ -18,13 +18,6 @@ PACKAGES_REMEMBERED_S = 5.0
 WORKSPACES_REMEMBERED = 256
 
 
-def find_bank(
-    workspace: Path, *, folders: tuple[str, ...] = DEFAULT_FOLDERS, limits: BankLimits = DEFAULT_LIMITS
-) -> MemoryBank | None:
-    """One look of a `BankFinder` that remembers nothing."""
-    return BankFinder(folders=folders, limits=limits).find(workspace)
-
-
 @dataclass(frozen=True, slots=True)
 class _Layout:
     names: tuple[str, ...]

@@ -23,7 +23,15 @@ OPEN_TO_ALL = "/health/live"
 HELD_BACK = ("/memory/", "/page/")
 CHALLENGE = 'Bearer, Basic realm="cline-memory-router: any name, the API_KEY as password", charset="UTF-8"'
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
-_TOLD = (HEADER, "x-router-role", "x-router-model", "x-router-reason", "x-router-context", "x-router-conversation")
+_TOLD = (
+    HEADER,
+    "x-router-role",
+    "x-router-model",
+    "x-router-reason",
+    "x-router-fallback",
+    "x-router-context",
+    "x-router-conversation",
+)
 
 log = structlog.get_logger(__name__)
 

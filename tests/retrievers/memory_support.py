@@ -11,8 +11,11 @@ import numpy as np
 from langchain_core.embeddings import Embeddings
 
 from config.errors import MemoryUnavailable
+from retrievers.bank import BankFinder
 from retrievers.cache_file import PAGE_BYTES
-from retrievers.types import EmbedderState, EmbedderStatus
+from retrievers.layouts import DEFAULT_FOLDERS
+from retrievers.listing import DEFAULT_LIMITS, BankLimits
+from retrievers.types import EmbedderState, EmbedderStatus, MemoryBank
 
 DIMENSION = 512
 
@@ -41,6 +44,13 @@ def words(count: int, word: str = "tide") -> str:
 
 def count_words(text: str) -> int:
     return len(text.split())
+
+
+def find_bank(
+    workspace: Path, *, folders: tuple[str, ...] = DEFAULT_FOLDERS, limits: BankLimits = DEFAULT_LIMITS
+) -> MemoryBank | None:
+    """One look of a `BankFinder` of its own."""
+    return BankFinder(folders=folders, limits=limits).find(workspace)
 
 
 class WordEmbedder(Embeddings):

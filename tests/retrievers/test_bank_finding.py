@@ -5,10 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from retrievers.bank import find_bank
 from retrievers.layouts import DEFAULT_FOLDERS
 from retrievers.listing import BankLimits
-from tests.retrievers.memory_support import two_core_files, write_bank
+from tests.retrievers.memory_support import find_bank, two_core_files, write_bank
 
 
 def names(workspace: Path) -> list[str]:

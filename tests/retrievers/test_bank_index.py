@@ -9,14 +9,13 @@ import pytest
 
 from config.errors import IndexMismatch, MemoryUnavailable
 from retrievers import index as index_module
-from retrievers.bank import find_bank
 from retrievers.corpus import Corpus, CorpusReader
 from retrievers.index import BankIndex
 from retrievers.line_vectors import LineVectors, lines_file
 from retrievers.roles import ROLES
 from retrievers.stores.faiss import FaissStore
 from retrievers.stores.manifest import MANIFEST
-from tests.retrievers.memory_support import DIMENSION, WordEmbedder, words, write_bank
+from tests.retrievers.memory_support import DIMENSION, WordEmbedder, find_bank, words, write_bank
 
 FILES = {
     "projectbrief.md": f"# Brief\n{words(200, 'brief')}",

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from retrievers.bank import PACKAGES_REMEMBERED_S, BankFinder, find_bank
+from retrievers.bank import PACKAGES_REMEMBERED_S, BankFinder
 from retrievers.places import MAX_FOLDERS
 from retrievers.types import MemoryBank
-from tests.retrievers.memory_support import two_core_files, write_bank
+from tests.retrievers.memory_support import find_bank, two_core_files, write_bank
 
 
 class Clock:

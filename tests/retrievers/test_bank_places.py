@@ -10,12 +10,12 @@ import pytest
 
 from config.schema import MemorySettings
 from retrievers.access import Access
-from retrievers.bank import BankFinder, find_bank
+from retrievers.bank import BankFinder
 from retrievers.layouts import DEFAULT_FOLDERS, bank_folders
 from retrievers.listing import DEFAULT_LIMITS, list_bank
 from retrievers.memory import MemoryService
 from retrievers.types import MemoryBank
-from tests.retrievers.memory_support import WordEmbedder, count_words, two_core_files, write_bank
+from tests.retrievers.memory_support import WordEmbedder, count_words, find_bank, two_core_files, write_bank
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -7,11 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retrievers.bank import find_bank
 from retrievers.corpus import CorpusReader
 from retrievers.reading import decode, read_text
 from retrievers.types import BankFile
-from tests.retrievers.memory_support import two_core_files, write_bank
+from tests.retrievers.memory_support import find_bank, two_core_files, write_bank
 
 
 @pytest.mark.parametrize(

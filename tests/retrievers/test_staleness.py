@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from retrievers import repository
-from retrievers.bank import find_bank
 from retrievers.corpus import CorpusReader
 from retrievers.missing import Project
 from retrievers.repository import Git, installed_git
@@ -24,6 +23,7 @@ from retrievers.staleness import (
     judge,
 )
 from tests.retrievers.git_support import GIT, START_S, Repo, needs_git, posix_only, stand_in
+from tests.retrievers.memory_support import find_bank
 
 ACTIVE = "memory-bank/activeContext.md"
 BANK = {ACTIVE: "# Active\n\nThe pump.\n", "memory-bank/projectbrief.md": "# Brief\n"}

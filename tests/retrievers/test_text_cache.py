@@ -12,11 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from retrievers.bank import find_bank
 from retrievers.corpus import Corpus, CorpusReader, cut_of, cut_text
 from retrievers.text_cache import FILE, CutText, TextCache, text_digest
 from retrievers.words import WordIndex
-from tests.retrievers.memory_support import WAYS_TO_DAMAGE, words, write_bank
+from tests.retrievers.memory_support import WAYS_TO_DAMAGE, find_bank, words, write_bank
 
 FILES = {
     "projectbrief.md": f"# Brief\n{words(200, 'brief')}",

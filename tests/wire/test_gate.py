@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from starlette.responses import PlainTextResponse
 from starlette.types import Message, Scope
 from structlog.testing import capture_logs
 
+import wire
 from tests.support.scripted_ollama import Reply, ScriptedOllama
 from tests.support.service import CHAT, Running, ask, running_service, settings_for
 from wire.gate import Access, Gate
@@ -163,6 +165,12 @@ def preflight(origin: str) -> dict[str, str]:
     }
 
 
+def documented_answer_headers() -> set[str]:
+    guide = (Path(wire.__file__).parents[1] / "docs" / "http.md").read_text(encoding="utf-8")
+    told = guide.split("\nAnswer headers: ", 1)[1].split("\n", 1)[0]
+    return set(re.findall(r"`(x-[a-z-]+)`", told))
+
+
 async def test_a_listed_origin_may_use_the_service_and_read_its_answers(locked: Running) -> None:
     asked_first = await locked.http.options(CHAT, headers=preflight(SITE))
     assert asked_first.status_code == 200, "a browser sends no key with this question"
@@ -173,7 +181,8 @@ async def test_a_listed_origin_may_use_the_service_and_read_its_answers(locked: 
         answer = await locked.http.post(CHAT, json=body, headers=page)
         assert answer.status_code == status
         assert answer.headers["access-control-allow-origin"] == SITE
-        assert "x-router-role" in answer.headers["access-control-expose-headers"]
+        exposed = {name.strip() for name in answer.headers["access-control-expose-headers"].split(",")}
+        assert exposed == documented_answer_headers()
         assert "access-control-allow-credentials" not in answer.headers
     refused = await locked.http.post(CHAT, json=ask(), headers={"origin": SITE})
     assert (refused.status_code, refused.headers["access-control-allow-origin"]) == (401, SITE)
