@@ -24,7 +24,8 @@ CONVERSATIONS = ("conversations",)
 BLOCKS = ("blocks",)
 MAX_PREFIXES = 200
 MAX_RECORDS = 20_000
-TRIM_EVERY = 50
+# Finding the oldest reads all records while the store waits, so it is done only once this share has been added.
+TRIM_SHARE, TRIM_AT_LEAST = 1 / 20, 50
 # A client that got no answer asks again within this: six times in a minute, or when a person presses retry.
 RETRY_WITHIN_S = 600
 
@@ -49,19 +50,24 @@ class Known:
 @dataclass(slots=True)
 class _Writing:
     lock: threading.Lock = field(default_factory=threading.Lock)
-    since_trim: int = TRIM_EVERY
+    left_until_trim: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Sessions:
     """The records over one store; None remembers nothing. A store that fails is reported and does without.
 
-    Of each kind `max_records` are kept, the newest, give or take some fifty.
+    Of each kind `max_records` are kept, the newest, and for a while up to `trimmed_after` more.
     """
 
     store: BaseStore | None
     max_records: int = MAX_RECORDS
     _writing: _Writing = field(default_factory=_Writing, init=False, repr=False, compare=False)
+
+    @property
+    def trimmed_after(self) -> int:
+        """After how many records written the oldest beyond the bound are deleted."""
+        return max(TRIM_AT_LEAST, int(self.max_records * TRIM_SHARE))
 
     async def find(
         self,
@@ -181,9 +187,9 @@ class Sessions:
             return
         try:
             await asyncio.to_thread(write)
-            self._writing.since_trim += records
-            if self._writing.since_trim >= TRIM_EVERY:
-                self._writing.since_trim = 0
+            self._writing.left_until_trim -= records
+            if self._writing.left_until_trim <= 0:
+                self._writing.left_until_trim = self.trimmed_after
                 await self._trim()
         except (sqlite3.Error, ValueError) as error:
             log.warning("session store cannot be written", error=type(error).__name__)
@@ -194,15 +200,18 @@ class Sessions:
         return await asyncio.to_thread(self.store.batch, ops)
 
     async def _trim(self) -> None:
-        """Delete the oldest records beyond the bound."""
+        """Delete the oldest records beyond the bound: as a rule all in one search."""
         assert self.store is not None  # noqa: S101 - only called where there is one
+        most = 2 * self.trimmed_after
         for namespace in (CONVERSATIONS, BLOCKS):
             while True:
-                search = SearchOp(namespace, limit=TRIM_EVERY * 4, offset=self.max_records, refresh_ttl=False)
+                search = SearchOp(namespace, limit=most, offset=self.max_records, refresh_ttl=False)
                 (items,) = await self._batch([search])
                 if not isinstance(items, list) or not items:
                     break
                 await self._batch([PutOp(namespace, item.key, None) for item in items if hasattr(item, "key")])
+                if len(items) < most:
+                    break
 
 
 def _merged(known: Mapping[str, Any] | None, record: Mapping[str, Any]) -> dict[str, Any]:

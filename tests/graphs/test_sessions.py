@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
-from langgraph.store.base import BaseStore, Op, TTLConfig
+from langgraph.store.base import BaseStore, Op, SearchOp, TTLConfig
 from langgraph.store.memory import InMemoryStore
 from langgraph.store.sqlite import SqliteStore
 from structlog.testing import capture_logs
@@ -29,7 +29,7 @@ from chains.conversation import (
 )
 from chains.turn import Turn
 from graphs.session_store import SESSIONS_FILE, open_session_store
-from graphs.sessions import MAX_PREFIXES, TRIM_EVERY, Sessions
+from graphs.sessions import MAX_PREFIXES, TRIM_AT_LEAST, Sessions
 from tests.graphs.graph_support import WORKSPACE, FakeMemory, FakeModels, deps, passage, run, says
 
 DAYS_14 = 14 * 24 * 60.0
@@ -359,7 +359,30 @@ async def test_the_oldest_records_beyond_the_bound_are_deleted(tmp_path: Path) -
         assert await found(sessions, ["c0"]) is None
         assert await sessions.blocks_of(["b0", "b259"]) == {"b259": "block"}
     kept = [prefix for prefix, *_ in rows(tmp_path / "s.sqlite")]
-    assert all(100 <= kept.count(prefix) <= 100 + TRIM_EVERY for prefix in ("conversations", "blocks"))
+    assert all(100 <= kept.count(prefix) <= 100 + TRIM_AT_LEAST for prefix in ("conversations", "blocks"))
+
+
+class CountingStore(InMemoryStore):
+    """Counts the searches of a trim, each of which reads all records of an SQLite file."""
+
+    searches = 0
+
+    def batch(self, ops: Iterable[Op]) -> list[Any]:
+        ops = list(ops)
+        self.searches += sum(isinstance(op, SearchOp) for op in ops)
+        return super().batch(ops)
+
+
+async def test_a_full_store_is_trimmed_after_a_twentieth_more() -> None:
+    """At the bound, every fiftieth record held the store for 0.4 s to look for the oldest."""
+    store = CountingStore()
+    sessions = Sessions(store, max_records=2_000)
+    for number in range(10, 2_510, 10):
+        await sessions.keep_conversation([f"c{number - each}" for each in range(10)], {"conversation": "c"})
+        if number >= 2_000 and number % 50 == 0:
+            kept = len(await store.asearch(("conversations",), limit=10_000))
+            assert 2_000 <= kept <= 2_000 + sessions.trimmed_after == 2_100
+    assert store.searches <= 2 * (2_500 / sessions.trimmed_after + 1) + 10
 
 
 async def test_looking_without_touching_leaves_the_expiry(tmp_path: Path) -> None:
