@@ -12,7 +12,7 @@ from config.errors import RouterError
 from wire.chunks import Stamp
 from wire.errors import error_response, error_row
 from wire.responses_request import ResponsesRequest
-from wire.segments import Segment, segment_of
+from wire.segments import Segment, joined, segment_of, segments
 from wire.sse import HEARTBEAT, encode_event
 from wire.writer import Explanation
 
@@ -27,8 +27,8 @@ class ResponsesWriter:
     def __init__(self, stamp: Stamp, asked: ResponsesRequest) -> None:
         self._stamp = stamp
         self._asked = asked
-        self._written: list[Segment] = []
-        self._open = False
+        self._closed: list[Segment] = []
+        self._open: list[Segment] = []  # the pieces of the item that is being written
         self._number = 0
         self._finished: Finished | None = None
 
@@ -42,11 +42,11 @@ class ResponsesWriter:
         piece = segment_of(event)
         if piece is None:
             return b""
-        if self._open and not piece.call and self._written[-1].kind == piece.kind:
-            self._written[-1] = Segment(piece.kind, self._written[-1].text + piece.text)
+        if self._open and not piece.call and self._open[-1].kind == piece.kind:
+            self._open.append(piece)
             return self._delta(piece)
         begun = self._close_item()
-        self._written.append(piece)
+        self._open = [piece]
         return begun + self._open_item(piece) + self._delta(piece)
 
     def ended(self, finished: Finished) -> bytes:
@@ -62,8 +62,7 @@ class ResponsesWriter:
         return self._event("response.failed", response=self._response("failed") | {"error": told})
 
     def whole(self, events: Sequence[RouterEvent], explanation: Explanation) -> Json:
-        for event in events:
-            self.event(event)
+        self._closed = segments(events)
         finished = events[-1]
         assert isinstance(finished, Finished)  # noqa: S101 - how every whole answer ends
         self._finished = finished
@@ -77,8 +76,7 @@ class ResponsesWriter:
         return encode_event({"type": kind, "sequence_number": number, **fields})
 
     def _open_item(self, piece: Segment) -> bytes:
-        self._open = True
-        index = len(self._written) - 1
+        index = len(self._closed)
         item = self._item(index, Segment(piece.kind, call=piece.call), "in_progress")
         if piece.call:
             item["arguments"] = ""
@@ -89,7 +87,7 @@ class ResponsesWriter:
         )
 
     def _delta(self, piece: Segment) -> bytes:
-        place = self._place(len(self._written) - 1, piece)
+        place = self._place(len(self._closed), piece)
         if piece.call:
             return self._event("response.function_call_arguments.delta", **place, delta=piece.call.arguments)
         if piece.kind == "reasoning":
@@ -99,8 +97,8 @@ class ResponsesWriter:
     def _close_item(self) -> bytes:
         if not self._open:
             return b""
-        self._open = False
-        index, piece = len(self._written) - 1, self._written[-1]
+        index, (piece,) = len(self._closed), joined(self._open)
+        self._closed, self._open = [*self._closed, piece], []
         place, item = self._place(index, piece), self._item(index, piece, "completed")
         if piece.call:
             done = self._event(
@@ -145,6 +143,7 @@ class ResponsesWriter:
         return "incomplete" if self._finished and self._finished.reason == "length" else "completed"
 
     def _response(self, status: str) -> Json:
+        written = [*self._closed, *joined(self._open)]
         asked = self._asked.model_dump(mode="json", by_alias=True, exclude_none=True)
         usage = self._finished.usage if self._finished else None
         return {
@@ -157,7 +156,7 @@ class ResponsesWriter:
             "instructions": asked.get("instructions"),
             "max_output_tokens": asked.get("max_output_tokens"),
             "model": self._stamp.model,
-            "output": [self._item(index, piece, "completed") for index, piece in enumerate(self._written)],
+            "output": [self._item(index, piece, "completed") for index, piece in enumerate(written)],
             "parallel_tool_calls": asked.get("parallel_tool_calls", True),
             "previous_response_id": None,
             "reasoning": {"effort": asked.get("reasoning", {}).get("effort"), "summary": None},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Literal
 
 from chains.events import ReasoningDelta, RouterEvent, TextDelta, ToolCallMade
@@ -35,13 +36,13 @@ def segment_of(event: RouterEvent) -> Segment | None:
 
 def segments(events: Iterable[RouterEvent]) -> list[Segment]:
     """The whole answer; neighbouring pieces of a kind are one segment, each call is one of its own."""
+    return joined(piece for event in events if (piece := segment_of(event)) is not None)
+
+
+def joined(pieces: Iterable[Segment]) -> list[Segment]:
+    """The segments that pieces make up, each text put together once."""
     whole: list[Segment] = []
-    for event in events:
-        piece = segment_of(event)
-        if piece is None:
-            continue
-        if whole and piece.call is None and whole[-1].kind == piece.kind:
-            whole[-1] = Segment(piece.kind, whole[-1].text + piece.text)
-        else:
-            whole.append(piece)
+    for kind, neighbours in groupby(pieces, key=lambda piece: piece.kind):
+        run = list(neighbours)
+        whole += run if kind == "call" else [Segment(kind, "".join(piece.text for piece in run))]
     return whole
