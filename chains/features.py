@@ -31,7 +31,7 @@ MAX_PREVIOUS_CHARS = 300
 _MAX_LETTERS_CHARS = 1_000
 _MAX_PASTED_WORDS = 60
 _MAX_NAME_CHARS = 120
-_MAX_CACHED_CHARS = 40
+_MAX_CACHED_CHARS = 16  # a longer word has up to 150 runs, and seldom comes again
 _VERY_SHORT_WORDS, _SHORT_WORDS, _LONG_WORDS = 3, 8, 40
 _MANY_LINES = 3
 
@@ -173,7 +173,7 @@ def _letters(words: Sequence[str]) -> list[str]:
     return runs
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1024)
 def _letters_of_word(word: str) -> tuple[str, ...]:
     runs = list(word) if is_unspaced(word) else []
     padded = f" {word} "
