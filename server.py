@@ -7,6 +7,7 @@ import socket
 import sys
 import uuid
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from importlib import metadata
 from ipaddress import ip_address
@@ -42,6 +43,8 @@ from wire.serving import RouterServer
 from wire.terminal.commands import build_terminal
 from wire.terminal.parts import Parts
 
+EMBEDDING_THREADS = 1
+
 log = structlog.get_logger(__name__)
 
 
@@ -72,6 +75,8 @@ async def open_router(settings: Settings) -> AsyncIterator[RouterService]:
             ModelService(settings.backend, settings.models, load_s=lambda role: speeds.rates.speed(role).load_s)
         )
         memory = await _open_memory(settings, embedder, stack)
+        embedding_threads = ThreadPoolExecutor(EMBEDDING_THREADS, "embed-for-clients")
+        stack.push_async_callback(asyncio.to_thread, embedding_threads.shutdown, cancel_futures=True)
         sessions, note = await _open_sessions(settings, stack)
         warming = asyncio.create_task(asyncio.to_thread(warm_up), name="load-tokenizer")
         stack.push_async_callback(asyncio.wait, {warming})
@@ -97,7 +102,17 @@ async def open_router(settings: Settings) -> AsyncIterator[RouterService]:
             else None,
             retries=Retries(settings.backend.retries, settings.backend.retry_wait_s),
         )
-        yield RouterService(settings, build_router_graph(), deps, models, memory, embedder, package_version(), note)
+        yield RouterService(
+            settings,
+            build_router_graph(),
+            deps,
+            models,
+            memory,
+            embedder,
+            embedding_threads,
+            package_version(),
+            note,
+        )
 
 
 @asynccontextmanager

@@ -47,7 +47,8 @@ async def embeddings(request: Request) -> Response:
     try:
         asked = validated(EmbeddingsRequest, await read_json(request, max_bytes=service.settings.server.max_body_bytes))
         _check_model(asked.model, service)
-        answer = await asyncio.to_thread(_embed, asked, service.embedder)
+        loop = asyncio.get_running_loop()
+        answer = await loop.run_in_executor(service.embedding_threads, _embed, asked, service.embedder)
     except RouterError as error:
         return error_response(error, headers)
     except ClientDisconnect:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from concurrent.futures import Executor
 from dataclasses import dataclass, field
 
 from starlette.requests import Request
@@ -22,6 +23,7 @@ from wire.page.recent import RecentRequests
 class RouterService:
     """A running router: the compiled graph, the collaborators of its nodes, and what `/health` looks at.
 
+    `embedding_threads` are those of clients' texts, which must not hold the threads that chats need.
     `sessions_note` says why no session is remembered where that was wanted.
     """
 
@@ -31,6 +33,7 @@ class RouterService:
     models: ModelService
     memory: MemoryService
     embedder: Embedder
+    embedding_threads: Executor
     version: str
     sessions_note: str | None = None
     recent: RecentRequests = field(default_factory=RecentRequests)

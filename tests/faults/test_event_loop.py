@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -13,7 +15,8 @@ import pytest
 
 from retrievers.embeddings import LocalEmbedder
 from tests.faults.conftest import Start
-from tests.retrievers.memory_support import words, write_bank
+from tests.retrievers.memory_support import WordEmbedder, words, write_bank
+from tests.support.service import Running
 
 CLIENTS = 32
 LONGEST_S = 0.05
@@ -74,3 +77,32 @@ async def test_many_clients_and_an_index_being_built_keep_nobody_waiting(start: 
     assert [answer.status_code for answer in answers] == [200] * CLIENTS
     assert status.vectors < status.chunks, "the index was built before the clients came"
     assert spent[0][0] < LONGEST_S, spent[:3]
+
+
+class HeldEmbedder(WordEmbedder):
+    """Embeds once it is let go."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.begun, self.let_go = threading.Event(), threading.Event()
+
+    def embed_documents(self, texts: list[str]) -> list[list[float]]:
+        self.begun.set()
+        self.let_go.wait()
+        return super().embed_documents(texts)
+
+
+async def test_chats_are_answered_while_indexers_wait_for_their_vectors(running: Running) -> None:
+    """They held every thread, and no chat was answered until they had their vectors."""
+    embedder = HeldEmbedder()
+    running.app.state.service = replace(running.service, embedder=embedder)
+    asked = {"model": embedder.name, "input": "a text"}
+    indexers = [asyncio.create_task(running.http.post("/v1/embeddings", json=asked)) for _ in range(CLIENTS + 8)]
+    try:
+        while not embedder.begun.is_set():  # noqa: ASYNC110 - asyncio waits for no event of a thread
+            await asyncio.sleep(0.005)
+        assert (await running.chat()).status_code == 200
+        assert not any(indexer.done() for indexer in indexers)
+    finally:
+        embedder.let_go.set()
+    assert {answer.status_code for answer in await asyncio.gather(*indexers)} == {200}
