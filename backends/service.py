@@ -155,6 +155,7 @@ class ModelService:
                 await self._see_window(card)
             finally:
                 self._live.expire()
+                self._warming.go_on()
 
     async def _see_window(self, card: ModelCard) -> None:
         if not self._given.is_settled(card):

@@ -12,11 +12,15 @@ from backends.residency import Residency
 from backends.types import ModelCard, Occupancy
 from config.errors import RouterError
 
+# How long nobody calls before a loading that a call has ended goes on: longer than the pauses of a tool loop.
+QUIET_S = 30.0
+
 log = structlog.get_logger(__name__)
 
 
 class Warming:
-    """At most one model is being loaded ahead of time; any call ends that, unless it is for that very model.
+    """At most one model is being loaded ahead of time; any call ends that, unless it is for that very model,
+    and `go_on` takes it up again.
 
     `load` loads one model and may raise `RouterError`; `look` and `plan` tell what is loaded, busy and would fit.
     """
@@ -34,6 +38,7 @@ class Warming:
         self._residency = residency
         self._task: asyncio.Task[None] | None = None
         self._loading: str | None = None
+        self._left: tuple[ModelCard, ...] = ()
 
     def begin(self, cards: Iterable[ModelCard], *, displace: bool = False) -> None:
         """Load these in turn, in the background, where nobody calls a model; what was to be loaded before is dropped.
@@ -41,17 +46,22 @@ class Warming:
         A model that would push another one out is left alone, unless `displace`.
         """
         self._end()
-        self._task = asyncio.create_task(
-            self._load_all(tuple(cards), self._task, displace=displace), name="warm-models"
-        )
+        self._left = tuple(cards)
+        self._start(displace=displace)
 
     def give_way(self, model: str) -> None:
         """A call for `model` begins: the server belongs to it."""
         if model != self._loading:
             self._end()
 
+    def go_on(self) -> None:
+        """A call ends: load what calls have left unloaded, where nothing has to go for it, once it has been quiet."""
+        if self._left and self._task and (self._task.done() or self._task.cancelling()):
+            self._start(quiet_s=QUIET_S)
+
     async def aclose(self) -> None:
         """End what is being loaded."""
+        self._left = ()
         self._end()
         if self._task:
             await asyncio.wait({self._task})
@@ -60,26 +70,36 @@ class Warming:
         if self._task:
             self._task.cancel()
 
-    async def _load_all(
-        self, cards: tuple[ModelCard, ...], before: asyncio.Task[None] | None, *, displace: bool
-    ) -> None:
+    def _start(self, *, displace: bool = False, quiet_s: float = 0.0) -> None:
+        loading = self._load_left(self._task, displace=displace, quiet_s=quiet_s)
+        self._task = asyncio.create_task(loading, name="warm-models")
+
+    async def _load_left(self, before: asyncio.Task[None] | None, *, displace: bool, quiet_s: float) -> None:
         if before:
             await asyncio.wait({before})
-        for card in cards:
-            if not await self._disturbs_nobody(card) or not (displace or self._has_room(card)):
-                continue
-            self._loading = card.name
-            try:
-                await self._load(card)
-            except RouterError as error:
-                log.warning("model could not be loaded ahead of time", model=card.name, error=error.message)
+        await asyncio.sleep(quiet_s)
+        while self._left:
+            card = self._left[0]
+            found = await self._look()
+            if any(found.calls.values()):
                 return
-            finally:
-                self._loading = None
+            missing = found.loaded is not None and not found.holds(card.name)
+            if missing and (displace or self._has_room(card)) and not await self._could_load(card):
+                self._left = ()
+                return
+            self._left = self._left[1:]
 
-    async def _disturbs_nobody(self, card: ModelCard) -> bool:
-        found = await self._look()
-        return found.loaded is not None and not found.holds(card.name) and not any(found.calls.values())
+    async def _could_load(self, card: ModelCard) -> bool:
+        """Load it; whether that could be done."""
+        self._loading = card.name
+        try:
+            await self._load(card)
+        except RouterError as error:
+            log.warning("model could not be loaded ahead of time", model=card.name, error=error.message)
+            return False
+        finally:
+            self._loading = None
+        return True
 
     def _has_room(self, card: ModelCard) -> bool:
         together = self._residency.loaded | {card.name}

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 from structlog.testing import capture_logs
 
+from backends import warming
 from backends.service import ModelService
 from config.schema import ROLES, Role
 from tests.backends.model_service_support import MODELS, service_for, text_of, until
@@ -57,6 +58,20 @@ async def test_a_call_for_another_model_ends_the_loading(ollama: ScriptedOllama)
         assert await text_of(service, "implementation") == "ok"
         await until(lambda: ollama.held == 0)
         assert [name for name, _ in ollama.residency.loads] == [CODER]
+
+
+async def test_what_a_call_has_left_unloaded_is_loaded_when_it_is_quiet(
+    ollama: ScriptedOllama, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One early request was the end of all preloading."""
+    monkeypatch.setattr(warming, "QUIET_S", 0.01)
+    ollama.script_load(Reply().gate_before_headers())
+    async with service_for(ollama.base_url, preload=ROLES[:2]) as service:
+        await service.settled()
+        await ollama.wait_held()
+        assert await text_of(service, "implementation") == "ok"
+        await until(lambda: {name for name, _ in ollama.residency.loads} == {FAST, CODER})
+    assert len(ollama.residency.loads) == 2
 
 
 async def test_a_call_for_the_model_that_is_being_loaded_goes_on_with_it(ollama: ScriptedOllama) -> None:
