@@ -23,6 +23,7 @@ from wire.messages_request import (
     UserMessage,
 )
 from wire.openai_request import ChatRequest
+from wire.tool_turns import Result, tool_turns
 from wire.validate import parse_chat_request
 
 # Claude Code begins its instructions with a line of accounting that differs in every request, and would have the model
@@ -88,24 +89,15 @@ def _turns(message: Message) -> Iterator[Json]:
 
 
 def _user(message: UserMessage) -> Iterator[Json]:
-    """Tool results first, each a message of its own; their images beside what the person said."""
-    said: list[Json] = []
-    for block in message.content:
-        if isinstance(block, ToolResultBlock):
-            text, images = _result(block)
-            yield {"role": "tool", "tool_call_id": block.tool_use_id, "content": text}
-            said += images
-        elif isinstance(block, TextBlock | ImageBlock):
-            said.append(_part(block))
-    if said:
-        yield {"role": "user", "content": said}
+    results = [_result(block) for block in message.content if isinstance(block, ToolResultBlock)]
+    return tool_turns(results, [_part(block) for block in message.content if isinstance(block, TextBlock | ImageBlock)])
 
 
-def _result(block: ToolResultBlock) -> tuple[str, list[Json]]:
+def _result(block: ToolResultBlock) -> Result:
     if isinstance(block.content, str):
-        return block.content, []
+        return block.tool_use_id, block.content, []
     text = "\n".join(part.text for part in block.content if isinstance(part, TextBlock))
-    return text, [_part(part) for part in block.content if isinstance(part, ImageBlock)]
+    return block.tool_use_id, text, [_part(part) for part in block.content if isinstance(part, ImageBlock)]
 
 
 def _part(block: TextBlock | ImageBlock) -> Json:

@@ -21,6 +21,7 @@ from wire.responses_request import (
     TextPart,
     Tool,
 )
+from wire.tool_turns import Result, tool_turns
 from wire.validate import parse_chat_request
 
 Json = dict[str, Any]
@@ -54,7 +55,13 @@ def as_chat(request: ResponsesRequest) -> ChatRequest:
 def _turns(items: Iterable[Item]) -> list[Json]:
     """Thinking, words and calls of one answer are items of their own here, and one message in a chat."""
     turns: list[Json] = []
+    results: list[Result] = []
     for item in items:
+        if isinstance(item, CallOutputItem):
+            results.append(_result(item))
+            continue
+        turns += tool_turns(results)
+        results = []
         match item:
             case MessageItem(role="assistant"):
                 _join(turns, content=_text(item.content))
@@ -64,12 +71,19 @@ def _turns(items: Iterable[Item]) -> list[Json]:
             case CallItem():
                 call = {"id": item.call_id, "function": {"name": item.name, "arguments": item.arguments}}
                 _join(turns, tool_calls=[call])
-            case CallOutputItem():
-                turns.append({"role": "tool", "tool_call_id": item.call_id, "content": _text(item.output)})
             case ReasoningItem():
                 thought = "".join(part.text for part in item.content or [])
                 _join(turns, **({"reasoning_content": thought} if thought else {}))
+    turns += tool_turns(results)
     return [turn for turn in turns if turn != {"role": "assistant"}]
+
+
+def _result(item: CallOutputItem) -> Result:
+    if isinstance(item.output, str):
+        return item.call_id, item.output, []
+    images = [part for part in item.output if isinstance(part, ImagePart)]
+    text = _text([part for part in item.output if not isinstance(part, ImagePart)])
+    return item.call_id, text, [_part(image) for image in images]
 
 
 def _join(turns: list[Json], **more: Any) -> None:

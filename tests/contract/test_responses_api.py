@@ -13,6 +13,7 @@ from tests.support.service import MODEL, Running
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
+PIXEL = "iVBORw0KGgo="
 WEATHER: Any = {
     "type": "function",
     "name": "weather",
@@ -90,6 +91,26 @@ async def test_a_tool_is_called_and_its_result_answered(running: Running, openai
     assert answer["content"] == "I look."
     assert answer["tool_calls"][0]["function"] == {"name": "weather", "arguments": {"town": "Bonn"}}
     assert (result["role"], result["content"], result["tool_name"]) == ("tool", "rain", "weather")
+
+
+async def test_an_image_that_a_tool_gave_stands_beside_the_results(running: Running, openai: AsyncOpenAI) -> None:
+    """It was refused, and since a client repeats it in each request, Codex could not go on."""
+    running.ollama.script(Reply.text("A point."), Reply.text("One pixel."))
+    image = {"type": "input_image", "image_url": f"data:image/png;base64,{PIXEL}"}
+    calls = [{"type": "function_call", "call_id": name, "name": "weather", "arguments": "{}"} for name in "ab"]
+    outputs: list[Any] = [
+        {"type": "function_call_output", "call_id": "a", "output": [{"type": "input_text", "text": "here"}, image]},
+        {"type": "function_call_output", "call_id": "b", "output": "rain"},
+    ]
+    items: list[Any] = [{"role": "user", "content": "look"}, *calls, *outputs]
+    for more in ([], [{"role": "assistant", "content": "A point."}, {"role": "user", "content": "how large?"}]):
+        items += more
+        await openai.responses.create(model="memory_analysis", input=items, tools=[WEATHER])
+    first, second = (chat["messages"] for chat in running.ollama.chats)
+    assert [(told["role"], told["content"]) for told in first[2:]] == [("tool", "here"), ("tool", "rain"), ("user", "")]
+    assert first[-1]["images"] == [PIXEL]
+    assert second[: len(first)] == first
+    assert [told["content"] for told in second[len(first) :]] == ["A point.", "how large?"]
 
 
 async def test_parses_an_answer_bound_to_a_schema(running: Running, openai: AsyncOpenAI) -> None:
