@@ -81,7 +81,7 @@ def test_choosing_imports_no_database(monkeypatch: pytest.MonkeyPatch) -> None:
     ("memory", "said"),
     [
         ({"store": "pinecone"}, "'faiss', 'chroma' or 'qdrant'"),
-        ({"qdrant_url": "localhost:6333"}, "https?://"),
+        ({"qdrant_url": "localhost:6333"}, "http or https URL"),
         ({"qdrant_url": "http://localhost:many"}, "Port"),
         ({"qdrant_url": "https://me:secret@qdrant.example"}, "QDRANT_API_KEY"),
         ({"qdrant_api_key": "secret"}, "not a known key"),

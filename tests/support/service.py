@@ -20,6 +20,7 @@ from typing import Any
 import httpx
 import uvicorn
 from fastapi import FastAPI
+from sse_starlette.sse import AppStatus
 
 from config.load import load_settings
 from config.schema import Settings
@@ -122,6 +123,8 @@ class _Server(uvicorn.Server):
 
 @asynccontextmanager
 async def _serving(app: FastAPI, settings: Settings) -> AsyncIterator[int]:
+    # It is kept for the process, and bound to the loop of whichever test streamed from LangServe first.
+    AppStatus.should_exit_event = None
     listener = socket.create_server(("127.0.0.1", 0))
     server = _Server(uvicorn_config(app, settings.server))
     serving = asyncio.create_task(server.serve([listener]), name="uvicorn")

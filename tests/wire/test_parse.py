@@ -16,6 +16,9 @@ from tests.support.requests import CapturedRequest, load_request, load_requests,
 from wire.parse import ParsedRequest, parse_turn
 from wire.validate import parse_chat_request
 
+# A busy machine with coverage on takes 1.4 s for the longest text, what was quadratic seven and more.
+MOST_S = 3.0
+
 
 def parse(body: Any, headers: dict[str, str] | None = None) -> ParsedRequest:
     return parse_turn(parse_chat_request(body), headers or {})
@@ -211,7 +214,7 @@ def test_no_text_takes_long_to_understand(text: str) -> None:
         )
         started = time.perf_counter()
         parse_turn(request, {})
-        assert time.perf_counter() - started < 1
+        assert time.perf_counter() - started < MOST_S
 
 
 def test_a_workspace_header_is_utf_8() -> None:
