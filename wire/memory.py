@@ -22,6 +22,7 @@ from wire.memory_replies import (
     search_reply,
     status_reply,
 )
+from wire.problems import first_problem
 from wire.service import RouterService, service_of
 
 MAX_WORKSPACE_CHARS = 4_096
@@ -105,9 +106,7 @@ async def _refresh_request(request: Request, service: RouterService) -> RefreshR
     try:
         return RefreshRequest.model_validate(body)
     except ValidationError as error:
-        problem = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        field = ".".join(str(part) for part in problem["loc"]) or "body"
-        raise BadRequest(f"{field}: {problem['msg']}.", param=field) from None
+        raise first_problem(error) from None
 
 
 async def _workspace(service: RouterService, asked: str | None) -> Path:

@@ -33,6 +33,7 @@ from config.errors import BadRequest, RouterError
 from config.schema import Mode
 from graphs.state import RouterInput
 from wire.errors import error_object, error_row
+from wire.problems import first_problem
 from wire.request_id import current_request_id
 from wire.run import open_run, run_graph
 from wire.service import RouterService
@@ -140,9 +141,7 @@ def _graph_input(question: Any) -> RouterInput:
 
 def bad_question(error: ValidationError) -> BadRequest:
     """What is wrong with an `Asked`, without its text."""
-    problem = error.errors(include_url=False, include_context=False, include_input=False)[0]
-    field = ".".join(str(part) for part in problem["loc"]) or "input"
-    return BadRequest(f"{field}: {problem['msg']}.", param=field)
+    return first_problem(error, whole="input")
 
 
 def _chunk(event: RouterEvent) -> AIMessageChunk | None:

@@ -9,9 +9,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from chains.ledger import Ledger
+from wire.ages import age
 from wire.page.picture import context_bar
-
-_UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"))
 
 
 @cache
@@ -40,12 +39,6 @@ def seconds(value: float | None) -> str:
     if value >= 60:  # noqa: PLR2004 - a minute
         return f"{int(value // 60)} min {int(value % 60)} s"
     return f"{value:.1f} s" if value >= 1 else f"{value * 1000:.0f} ms"
-
-
-def age(value: float) -> str:
-    """How long ago, in its largest unit."""
-    size, unit = next(((size, unit) for size, unit in _UNITS if value >= size), (1, "s"))
-    return f"{value / size:.0f} {unit}"
 
 
 def thousands(value: int) -> str:

@@ -17,7 +17,7 @@ from starlette.responses import HTMLResponse, StreamingResponse
 
 from chains.ledger import Ledger
 from chains.turn import Turn
-from config.errors import BadRequest, RequestNotKept
+from config.errors import RequestNotKept
 from config.schema import Mode
 from retrievers.types import Retrieval
 from wire.errors import NGINX_CLIENT_GONE
@@ -25,6 +25,7 @@ from wire.limits import read_bounded_json
 from wire.page.picture import picture_banks, picture_models, picture_setup
 from wire.page.rendering import render
 from wire.parse import parse_turn
+from wire.problems import first_problem
 from wire.route import explain
 from wire.service import RouterService, service_of
 from wire.sse import HEARTBEAT
@@ -110,9 +111,7 @@ async def try_request(request: Request) -> Response:
     try:
         tried = Tried.model_validate(await read_bounded_json(request, service.settings.server))
     except ValidationError as error:
-        problem = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        field = ".".join(str(part) for part in problem["loc"]) or "body"
-        raise BadRequest(f"{field}: {problem['msg']}.", param=field) from None
+        raise first_problem(error) from None
     except ClientDisconnect:
         return Response(status_code=NGINX_CLIENT_GONE)
     turn = _turn(tried, service)

@@ -14,10 +14,10 @@ from rich.text import Text
 from chains.decision import Considered, RouteDecision
 from chains.ledger import Ledger
 from graphs.session_list import Conversation
+from wire.ages import age
 from wire.memory_replies import FileReply, PassageReply, SearchReply, StatusReply
 
 BAR_CELLS = 60
-_UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 _PARTS = (("system", "blue"), ("tools", "cyan"), ("history", "green"), ("memory", "magenta"), ("answer", "yellow"))
 
 
@@ -72,12 +72,6 @@ def conversations_table(latest: Sequence[Conversation]) -> RenderableType:
         cells = (f"{ago} ago", each.conversation, each.mode, each.role, str(each.prompt_tokens), each.reason)
         table.add_row(*map(escape, cells))
     return table
-
-
-def age(seconds: float) -> str:
-    """A duration in its largest unit, e.g. `3 d`."""
-    size, unit = next(((size, unit) for size, unit in _UNITS if seconds >= size), (1, "s"))
-    return f"{max(0, seconds) / size:.0f} {unit}"
 
 
 def _candidate_row(candidate: Considered) -> tuple[Text, ...]:
