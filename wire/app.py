@@ -21,8 +21,9 @@ from wire.intake import Intake, IntakeMiddleware
 from wire.metrics import Metrics
 from wire.openapi import describe
 from wire.page import routes as page
-from wire.published import PATH, Asked, bad_question, publish
+from wire.published import CHAT_PATH, PATH, publish
 from wire.published_guard import PublishedGuard
+from wire.published_questions import QUESTIONS, bad_question
 from wire.request_id import HEADER, RequestIdMiddleware, request_id_of
 from wire.service import RouterService
 from wire.twins import Twins
@@ -50,7 +51,7 @@ def create_app(open_service: OpenService, settings: Settings, *, version: str) -
         description="One OpenAI-compatible model in front of three local ones, with the project's memory bank.",
         lifespan=lifespan,
     )
-    app.add_middleware(PublishedGuard, path=PATH, max_bytes=settings.server.max_body_bytes)
+    app.add_middleware(PublishedGuard, paths=(PATH, CHAT_PATH), max_bytes=settings.server.max_body_bytes)
     app.state.intake = Intake()
     app.add_middleware(IntakeMiddleware, intake=app.state.intake)
     app.add_middleware(Gate, access=Access.of(settings))
@@ -96,7 +97,7 @@ async def _validation_error(_: Request, error: Exception) -> Response:
 
 async def _bad_question(request: Request, error: Exception) -> Response:
     """LangServe validates each question of a batch by itself, and lets the error out."""
-    if isinstance(error, ValidationError) and error.title == Asked.__name__:
+    if isinstance(error, ValidationError) and error.title in QUESTIONS:
         return error_response(bad_question(error))
     return await _unexpected_error(request, error)
 

@@ -1,4 +1,4 @@
-"""LangServe's view of the graph: typed inputs a person can fill in, and an answer that streams."""
+"""LangServe's view of the graph: its playground with typed inputs, its chat playground, and an answer that streams."""
 
 from __future__ import annotations
 
@@ -6,73 +6,43 @@ import operator
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
 from functools import partial, reduce
-from typing import Annotated, Any
+from typing import Any, Literal
 
 from fastapi import FastAPI
-from langchain_core.messages import (
-    AIMessage,
-    AIMessageChunk,
-    HumanMessage,
-    SystemMessage,
-    ToolMessage,
-    message_chunk_to_message,
-)
+from langchain_core.messages import AIMessage, AIMessageChunk, message_chunk_to_message
 from langchain_core.runnables import RunnableConfig, RunnableGenerator
 from langserve import add_routes
-from pydantic import (
-    BaseModel,
-    Discriminator,
-    Field,
-    ValidationError,
-    ValidatorFunctionWrapHandler,
-    field_validator,
-)
+from pydantic import ValidationError
+from starlette.responses import RedirectResponse
 
 from chains.events import Finished, Progress, Routed, RouterEvent, TextDelta
-from config.errors import BadRequest, RouterError
-from config.schema import Mode
+from config.errors import RouterError
 from graphs.state import RouterInput
 from wire.errors import error_object, error_row
-from wire.problems import first_problem
+from wire.published_questions import Answered, Asked, Chatted, Conversation, bad_question, route_line
 from wire.request_id import current_request_id
 from wire.run import open_run, run_graph
 from wire.service import RouterService
 
 PATH = "/router"
-
-
-class Asked(BaseModel):
-    """What a person asks the router."""
-
-    messages: list[Annotated[HumanMessage | AIMessage | SystemMessage | ToolMessage, Discriminator("type")]] = Field(
-        min_length=1,
-        description="The conversation; the last message is the question.",
-        json_schema_extra={"widget": {"type": "chat", "input": "messages"}},
-    )
-
-    @field_validator("messages", mode="wrap")
-    @classmethod
-    def _takes_no_odd_calls(cls, messages: Any, validate: ValidatorFunctionWrapHandler) -> Any:
-        try:
-            return validate(messages)
-        except TypeError:
-            # LangChain calls functions of its own with whatever keys a tool call has.
-            raise ValueError("a tool call has unknown keys") from None
-
-    workspace: str = Field(default="", description="The project's folder, whose memory bank is read.")
-    mode: Mode = Field(default="none", description="As in Cline: plan, act, yolo or none.")
-    model: str = Field(default="", description="Empty for the router's choice, else a role or a model.")
+CHAT_PATH = "/chat"
 
 
 class PublishedGraph(RunnableGenerator[Any, Any]):
-    """The compiled graph as a runnable over `Asked`: streams chunks of a message, or gives it whole.
+    """The compiled graph as a runnable over one kind of question: streams chunks of a message, or gives it whole.
+
+    `names_route` has the answer begin with a line that tells who speaks and why, for a page that shows nothing else.
 
     Invoked, it raises the `RouterError` of a run that fails, which becomes an HTTP status; a stream that fails ends
     with a chunk that says so, as LangServe would only break it off.
     """
 
-    def __init__(self, service: Callable[[], RouterService]) -> None:
+    def __init__(
+        self, service: Callable[[], RouterService], asked: type[Conversation], *, names_route: bool = False
+    ) -> None:
         self._service = service
+        self._asked = asked
+        self._names_route = names_route
         super().__init__(self._stream)
 
     async def ainvoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> AIMessage:  # noqa: A002, ARG002
@@ -97,14 +67,14 @@ class PublishedGraph(RunnableGenerator[Any, Any]):
         journal = service.journal(current_request_id(), dialect="langserve")
         outcome = "client_gone"
         try:
-            run = partial(run_graph, service, _graph_input(question))
+            run = partial(run_graph, service, self._graph_input(question))
             async with open_run(run, journal) as inbox:
                 event: RouterEvent | None = None
                 while event is None or isinstance(event, Progress):
                     event = await inbox.next()
                 # Told once and for all: chunks that say it twice would be joined.
-                if journal.routed and (chunk := _chunk(journal.routed)):
-                    yield chunk
+                if journal.routed:
+                    yield self._routed(journal.routed)
                 while True:
                     if chunk := _chunk(event):
                         yield chunk
@@ -119,45 +89,48 @@ class PublishedGraph(RunnableGenerator[Any, Any]):
         finally:
             journal.close(outcome)
 
+    def _graph_input(self, question: Any) -> RouterInput:
+        try:
+            return self._asked.model_validate(question).graph_input()
+        except ValidationError as error:
+            raise bad_question(error) from None
+
+    def _routed(self, routed: Routed) -> AIMessageChunk:
+        decision = routed.decision
+        told = {
+            "role": decision.role,
+            "model": decision.model,
+            "reason": decision.reason,
+            "sources": list(routed.sources),
+            "context": routed.ledger.header(),
+        }
+        return AIMessageChunk(content=route_line(decision) if self._names_route else "", response_metadata=told)
+
 
 def publish(app: FastAPI, service: Callable[[], RouterService]) -> None:
-    """Serve the graph at `/router`: invoke, batch, stream and the playground. A caller's `config` changes nothing."""
-    add_routes(
+    """Serve the graph at `/router` and, as a chat, at `/chat`, each with its playground.
+
+    A caller's `config` changes nothing.
+    """
+    publish_at = partial(
+        add_routes,
         app,
-        PublishedGraph(service).with_types(input_type=Asked, output_type=AIMessage),
-        path=PATH,
         config_keys=(),
         enabled_endpoints=("invoke", "batch", "stream", "stream_log", "playground", "input_schema", "output_schema"),
     )
+    publish_at(PublishedGraph(service, Asked).with_types(input_type=Asked, output_type=AIMessage), path=PATH)
+    chat = PublishedGraph(service, Chatted, names_route=True)
+    publish_at(chat.with_types(input_type=Chatted, output_type=Answered), path=CHAT_PATH, playground_type="chat")
 
-
-def _graph_input(question: Any) -> RouterInput:
-    try:
-        asked = question if isinstance(question, Asked) else Asked.model_validate(question)
-    except ValidationError as error:
-        raise bad_question(error) from None
-    return RouterInput(messages=list(asked.messages), workspace=asked.workspace, mode=asked.mode, model=asked.model)
-
-
-def bad_question(error: ValidationError) -> BadRequest:
-    """What is wrong with an `Asked`, without its text."""
-    return first_problem(error, whole="input")
+    # Its page asks for the schemas of a configuration, even where it has none.
+    @app.get(CHAT_PATH + "/c/{configuration}/{side}_schema", include_in_schema=False)
+    async def schema(side: Literal["input", "output"]) -> RedirectResponse:
+        return RedirectResponse(f"../../{side}_schema")
 
 
 def _chunk(event: RouterEvent) -> AIMessageChunk | None:
-    """The answer's text in `content`; who answered, why and from what in `response_metadata`."""
+    """A piece of the answer; None for what LangServe's clients are not told."""
     match event:
-        case Routed():
-            return AIMessageChunk(
-                content="",
-                response_metadata={
-                    "role": event.decision.role,
-                    "model": event.decision.model,
-                    "reason": event.decision.reason,
-                    "sources": list(event.sources),
-                    "context": event.ledger.header(),
-                },
-            )
         case TextDelta():
             return AIMessageChunk(content=event.text)
         case Finished():

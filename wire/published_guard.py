@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from typing import Any
 
 from starlette.requests import ClientDisconnect, Request
@@ -17,18 +18,18 @@ _ANSWERED_WHOLE = ("/invoke", "/batch")
 
 
 class PublishedGuard:
-    """Middleware for the routes below `path`: a body is JSON of at most `max_bytes`, a hang-up ends invoke and batch.
+    """Middleware for the routes below `paths`: a body is JSON of at most `max_bytes`, a hang-up ends invoke and batch.
 
     LangServe's streams watch their client themselves.
     """
 
-    def __init__(self, app: ASGIApp, *, path: str, max_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, *, paths: Iterable[str], max_bytes: int) -> None:
         self._app = app
-        self._prefix = f"{path}/"
+        self._prefixes = tuple(f"{path}/" for path in paths)
         self._max_bytes = max_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["method"] != "POST" or not scope["path"].startswith(self._prefix):
+        if scope["type"] != "http" or scope["method"] != "POST" or not scope["path"].startswith(self._prefixes):
             await self._app(scope, receive, send)
             return
         try:

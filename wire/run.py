@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager, suppress
+from contextvars import Context
 from typing import Any, cast
 
 import structlog
@@ -50,7 +51,8 @@ class Run:
     """One run of the graph, whose events go to everybody who joined before it said anything of the answer.
 
     Its task is its own, so that waiting for an event may time out without ending it, and a caller's repeated
-    cancellation (anyio's) does not cut its clean-up short.
+    cancellation (anyio's) does not cut its clean-up short. Its context is its own too: LangServe traces what runs in
+    its own, and would send on what each node returns, a memory bank's text with it.
     """
 
     def __init__(self, make: Callable[[], Events]) -> None:
@@ -59,7 +61,7 @@ class Run:
         self._make = make
         self._told: list[RouterEvent] = []
         self._ended = asyncio.Event()
-        self.task = asyncio.create_task(self._work(), name="run-graph")
+        self.task = asyncio.create_task(self._work(), name="run-graph", context=Context())
 
     def join(self, journal: RequestJournal) -> Inbox:
         """Begin to receive, from the first event on; only before the run has begun to answer."""

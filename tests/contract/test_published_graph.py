@@ -72,10 +72,14 @@ async def test_remote_runnable(running: Running) -> None:
     assert len([text for text in texts if text]) == 2
 
 
-async def test_the_playground_is_served(running: Running) -> None:
-    page = await running.http.get("/router/playground/")
+@pytest.mark.parametrize("path", ["/router", "/chat"])
+async def test_the_playground_is_served(running: Running, path: str) -> None:
+    page = await running.http.get(f"{path}/playground", follow_redirects=True)
     assert page.status_code == 200
     assert page.headers["content-type"].startswith("text/html")
+
+
+async def test_the_playground_has_a_field_for_all_that_can_be_asked(running: Running) -> None:
     schema = await running.http.get("/router/input_schema")
     assert {"messages", "workspace", "mode", "model"} <= schema.json()["properties"].keys()
 
@@ -102,12 +106,13 @@ async def test_wrong_json_is_an_openai_error(running: Running) -> None:
     assert answer.json()["error"]["code"] == "invalid_request"
 
 
-async def test_a_caller_cannot_change_the_configuration(running: Running) -> None:
+@pytest.mark.parametrize("path", ["/router/invoke", "/chat/invoke"])
+async def test_a_caller_cannot_change_the_configuration(running: Running, path: str) -> None:
     body = {**asked("hello"), "config": {"configurable": {"deps": "mine"}, "recursion_limit": 1}}
-    answer = await running.http.post("/router/invoke", json=body)
+    answer = await running.http.post(path, json=body)
     assert answer.status_code in {200, 400, 422}, answer.text
     if answer.status_code == 200:
-        assert answer.json()["output"]["content"] == "ok"
+        assert answer.json()["output"]["content"].endswith("ok")
 
 
 async def test_hanging_up_ends_the_model_call(running: Running) -> None:
@@ -136,13 +141,14 @@ async def test_hanging_up_on_a_whole_answer_ends_the_model_call(running: Running
     assert after.json()["output"]["content"] == "ok"
 
 
-async def test_a_body_that_is_too_large_is_refused(running: Running) -> None:
+@pytest.mark.parametrize("path", ["/router/invoke", "/chat/stream"])
+async def test_a_body_that_is_too_large_is_refused(running: Running, path: str) -> None:
     async def endless() -> AsyncIterator[bytes]:
         for _ in range(40):
             yield b" " * 1_000_000
 
     for content in (b" " * 34_000_000, endless()):
-        answer = await running.http.post("/router/invoke", content=content)
+        answer = await running.http.post(path, content=content)
         assert answer.status_code == 413, answer.text
         assert answer.json()["error"]["code"] == "body_too_large"
 
