@@ -1,4 +1,4 @@
-"""The windows that the server really gave our calls, where they are smaller than what was asked for."""
+"""The windows that the server really gives our calls, where they are smaller than what was asked for."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ import structlog
 
 from backends.discovery import LARGEST_ANSWER_SHARE
 from backends.types import LoadedModel, ModelCard
+from config.errors import SmallerWindow
 from config.schema import Role
 
 log = structlog.get_logger(__name__)
 
+Cards = Mapping[Role, ModelCard]
+
 
 class GivenWindows:
-    """Knows of a model what it was loaded with right after a call of ours.
+    """Knows of a model what it was loaded with right after a load of ours.
 
-    At any other time it may be another client's call that shows, and ours would make the server load it anew.
+    At any other time it may be another client's load that shows, and our next call makes Ollama load the model anew.
     """
 
     def __init__(self) -> None:
         self._given: dict[str, int] = {}
-
-    def is_settled(self, card: ModelCard) -> bool:
-        """Whether the model was seen with all that we ask for; else every call is looked at."""
-        return self._given.get(card.name) == int(card.options["num_ctx"])
+        self._gave_what_was_asked = False
 
     def saw(self, card: ModelCard, model: LoadedModel | None) -> None:
-        """Take in how the model is loaded now that a call of ours has ended."""
+        """Take in how the model is loaded now that a load of ours has ended."""
         if model is None or model.window_tokens is None:
             return
         asked = int(card.options["num_ctx"])
@@ -36,14 +36,30 @@ class GivenWindows:
         if given < asked and given != self._given.get(card.name):
             log.warning("the server gave a smaller window than ours", model=card.name, asked=asked, given=given)
         self._given[card.name] = given
+        self._gave_what_was_asked = self._gave_what_was_asked or given == asked
 
-    def applied(self, cards: Mapping[Role, ModelCard]) -> Mapping[Role, ModelCard]:
-        """The cards with these windows; the options of a call stay as they are, as another `num_ctx` is a reload."""
-        return {role: self._applied(card) for role, card in cards.items()}
-
-    def _applied(self, card: ModelCard) -> ModelCard:
+    def check(self, card: ModelCard) -> None:
+        """Raises `SmallerWindow` where a call was planned with more than what is given."""
         given = self._given.get(card.name, card.window_tokens)
-        if given >= card.window_tokens:
-            return card
-        limit = min(card.answer_limit_tokens, given // LARGEST_ANSWER_SHARE)
-        return replace(card, window_tokens=given, answer_limit_tokens=limit)
+        if given < card.window_tokens:
+            raise SmallerWindow(
+                f"{card.name} was loaded with {given} tokens in place of {card.window_tokens}: ask again."
+            )
+
+    def applied(self, cards: Cards) -> Cards:
+        """The cards with these windows; the options of a call stay as they are, as another `num_ctx` is a reload."""
+        return {role: _bounded(card, self._given.get(card.name)) for role, card in cards.items()}
+
+    def as_loaded(self, cards: Cards, loaded: Mapping[str, LoadedModel]) -> Cards:
+        """The cards bounded by what is loaded now, whoever loaded it, until the server gave us what we asked for."""
+        if self._gave_what_was_asked:
+            return cards
+        windows = {name: model.window_tokens for name, model in loaded.items()}
+        return {role: _bounded(card, windows.get(card.name)) for role, card in cards.items()}
+
+
+def _bounded(card: ModelCard, given: int | None) -> ModelCard:
+    if given is None or given >= card.window_tokens:
+        return card
+    limit = min(card.answer_limit_tokens, given // LARGEST_ANSWER_SHARE)
+    return replace(card, window_tokens=given, answer_limit_tokens=limit)

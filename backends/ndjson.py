@@ -42,6 +42,7 @@ class ChatTransport:
     its own first: within one call nothing tells loading from reading the prompt, as Ollama sends its headers with the
     first token and lists a model in `/api/ps` as soon as it begins to load. So a model that `loading`, which all
     transports of a server share, counts a load of is not ready either: the call's own then waits for that one.
+    `check_load` looks at what became of the load, and raises where the call must not be made.
     """
 
     def __init__(
@@ -50,11 +51,13 @@ class ChatTransport:
         limits: CallLimits,
         is_loaded: IsLoaded | None = None,
         loading: Counter[str] | None = None,
+        check_load: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._client = client
         self._limits = limits
         self._is_loaded = is_loaded
         self._loading = Counter() if loading is None else loading
+        self._check_load = check_load
 
     async def stream(
         self, body: Mapping[str, Any], *, prefill_s: float | None = None, call_s: float = 0.0
@@ -67,6 +70,7 @@ class ChatTransport:
         Raises:
             BackendUnavailable, ConnectTimeout, LoadTimeout, ModelMissing, ModelBusy, ModelRefused, ContextTooLong:
                 before the first chunk.
+            SmallerWindow: what the server loaded has not the window that the call was planned with.
             FirstTokenTimeout, IdleTimeout: nothing came within the limit.
             UpstreamBroken: an error line, a malformed line, or an end without `done: true`.
         """
@@ -131,6 +135,8 @@ class ChatTransport:
             return 0.0
         started = time.perf_counter()
         await self.load(body)
+        if self._check_load:
+            await self._check_load()
         return time.perf_counter() - started
 
     async def _send(self, path: str, body: Mapping[str, Any]) -> httpx.Response:

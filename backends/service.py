@@ -122,6 +122,10 @@ class ModelService:
         """See `backends.types.Models.cards`."""
         return self._given.applied(await self._keeper.cards())
 
+    async def as_loaded(self, cards: Mapping[Role, ModelCard]) -> Mapping[Role, ModelCard]:
+        """See `backends.types.Models.as_loaded`."""
+        return self._given.as_loaded(cards, await self.loaded() or {})
+
     async def loaded(self) -> Mapping[str, LoadedModel] | None:
         """The roles' models that are loaded, also with another window than ours; None where the server does not tell.
 
@@ -152,15 +156,18 @@ class ModelService:
             try:
                 with self._breakers.of(card.name).watch():
                     yield self._chat_model(card)
-                await self._see_window(card)
             finally:
                 self._live.expire()
                 self._warming.go_on()
 
     async def _see_window(self, card: ModelCard) -> None:
-        if not self._given.is_settled(card):
-            self._live.expire()
-            self._given.saw(card, (await self.loaded() or {}).get(card.name))
+        """A load of ours has ended: see what the server made of it."""
+        self._live.expire()
+        self._given.saw(card, (await self.loaded() or {}).get(card.name))
+
+    async def _check_window(self, card: ModelCard) -> None:
+        await self._see_window(card)
+        self._given.check(card)
 
     async def count_prompt(
         self, card: ModelCard, messages: Sequence[BaseMessage], tools: Sequence[Mapping[str, Any]]
@@ -205,6 +212,7 @@ class ModelService:
             asked = {"model": card.name, "options": card.options, "keep_alive": model.keep_alive}
             if await model.transport.load(asked):
                 log.info("model loaded ahead of time", model=card.name, role=card.role)
+            await self._see_window(card)
         finally:
             self._residency.ends(card.name)
             self._live.expire()
@@ -232,7 +240,13 @@ class ModelService:
             model=card.name,
             base_url=str(http.base_url),
             keep_alive=self._models.roles[card.role].keep_alive,
-            transport=ChatTransport(http, limits, partial(self._is_ready, card.name), self._loading),
+            transport=ChatTransport(
+                http,
+                limits,
+                partial(self._is_ready, card.name),
+                self._loading,
+                check_load=partial(self._check_window, card),
+            ),
         )
         self._chat_models[card.role] = (card, http, model)
         return model

@@ -26,6 +26,7 @@
         │   ├── FirstTokenTimeout
         │   └── IdleTimeout
         ├── ModelBusy
+        ├── SmallerWindow          loaded with less than was planned with; planned anew, nobody is told
         ├── UpstreamBroken         the answer broke off or made no sense
         ├── EmptyAnswer            there was none, twice
         └── ToolCallMissing        it had to be a tool call and was none
@@ -156,6 +157,10 @@ class IdleTimeout(ModelTimeout):
 
 class ModelBusy(BackendError):
     """Too many requests wait for this model already."""
+
+
+class SmallerWindow(BackendError):
+    """The server loaded the model with a smaller window than the call was planned with, so that it was not made."""
 
 
 class UpstreamBroken(BackendError):

@@ -14,10 +14,12 @@ from langgraph.runtime import Runtime
 from chains.answer import AnswerRequest, stream_answer
 from chains.compose import with_blocks
 from chains.events import AnswerEvent, Finished, Leased, ReasoningDelta, Routed, TextDelta, ToolCallMade
-from config.errors import ContextTooLong
+from config.errors import ContextTooLong, SmallerWindow
 from graphs.attempts import Teller, answered_by_somebody
 from graphs.deps import Deps
 from graphs.kept_memory import places_of
+from graphs.nodes.read_memory import read_memory
+from graphs.planning import plan
 from graphs.state import AnswerUpdate, RouterState
 from graphs.tracing import Traced, conversation_key, trace_prompt
 
@@ -33,7 +35,7 @@ async def answer_with_model(state: RouterState, runtime: Runtime[Deps]) -> Answe
         BackendError, ContextTooLong: as the last model's call does.
     """
     deps, tell = runtime.context, Teller(runtime.stream_writer)
-    state, events, traced = await answered_by_somebody(state, deps, tell, partial(_answer, deps=deps, tell=tell))
+    state, events, traced = await _answered(state, runtime, tell)
     if _ends_a_plan(state, events):
         deps.models.warm("implementation")
     return {
@@ -44,6 +46,27 @@ async def answer_with_model(state: RouterState, runtime: Runtime[Deps]) -> Answe
         "ledger": state["ledger"],
         "trace": traced.trace,
     }
+
+
+async def _answered(state: RouterState, runtime: Runtime[Deps], tell: Teller) -> _Answered:
+    """As often as a window turns out to be smaller than planned with, the request is planned anew."""
+    while True:
+        try:
+            return await answered_by_somebody(
+                state, runtime.context, tell, partial(_answer, deps=runtime.context, tell=tell)
+            )
+        except SmallerWindow:
+            state = await _planned_anew(state, runtime)
+
+
+async def _planned_anew(state: RouterState, runtime: Runtime[Deps]) -> RouterState:
+    """The state with the window that the server turned out to give; the conversation stays what it was told to be."""
+    routed: RouterState = {
+        **state,
+        **await plan(state["turn"], runtime.context),
+        "conversation": state["conversation"],
+    }
+    return {**routed, **await read_memory(routed, runtime)}
 
 
 async def _answer(state: RouterState, deps: Deps, tell: Teller) -> _Answered:
@@ -77,17 +100,16 @@ def _ends_a_plan(state: RouterState, events: list[AnswerEvent]) -> bool:
 async def _stream(state: RouterState, deps: Deps, tell: Teller) -> _Answered:
     card, ledger, turn = state["card"], state["ledger"], state["turn"]
     traced = await trace_prompt(state, deps)
-    tell(
-        Routed(
-            state["decision"],
-            ledger,
-            state["conversation"],
-            tuple(state["sources"]),
-            state["memory_note"],
-            traced.left,
-            turn.workspace,
-        )
+    routed = Routed(
+        state["decision"],
+        ledger,
+        state["conversation"],
+        tuple(state["sources"]),
+        state["memory_note"],
+        traced.left,
+        turn.workspace,
     )
+    tell(routed)
     wanted = turn.sampling.answer_limit_tokens
     role, answer_limit_tokens = state["decision"].role, ledger.answer_limit(wanted)
     request = AnswerRequest(
@@ -104,13 +126,19 @@ async def _stream(state: RouterState, deps: Deps, tell: Teller) -> _Answered:
     )
     gathered: list[AnswerEvent] = []
     asked_at = time.perf_counter()
-    async with deps.models.lease(card) as model:
-        tell(Leased(time.perf_counter() - asked_at))
-        async with aclosing(stream_answer(model, request)) as events:
-            async for event in events:
-                told = _learned(event, state, traced, deps) if isinstance(event, Finished) else event
-                tell(told)
-                gathered.append(told)
+    try:
+        async with deps.models.lease(card) as model:
+            tell(Leased(time.perf_counter() - asked_at))
+            async with aclosing(stream_answer(model, request)) as events:
+                async for event in events:
+                    told = _learned(event, state, traced, deps) if isinstance(event, Finished) else event
+                    tell(told)
+                    gathered.append(told)
+    except SmallerWindow:
+        # A request that now fits nowhere is refused with what was told last.
+        given = (await deps.models.cards())[role].window_tokens
+        tell(replace(routed, ledger=replace(ledger, window=given)))
+        raise
     return state, gathered, traced
 
 

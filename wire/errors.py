@@ -49,6 +49,7 @@ ERROR_ROWS: dict[type[errors.RouterError], ErrorRow] = {
     errors.FirstTokenTimeout: ErrorRow(504, "server_error", "first_token_timeout"),
     errors.IdleTimeout: ErrorRow(504, "server_error", "idle_timeout"),
     errors.ModelBusy: ErrorRow(429, "rate_limit_error", "model_busy"),
+    errors.SmallerWindow: ErrorRow(503, "server_error", "smaller_window"),
     errors.UpstreamBroken: ErrorRow(502, "server_error", "upstream_broken"),
     errors.EmptyAnswer: ErrorRow(502, "server_error", "empty_answer"),
     errors.ToolCallMissing: ErrorRow(502, "server_error", "tool_call_missing"),

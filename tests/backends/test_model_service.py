@@ -183,28 +183,3 @@ async def test_a_window_that_another_client_loaded_is_told_once_and_is_not_ours(
             assert (await service.occupancy()).holds("qwen2.5-coder:32b")
     told = [entry for entry in logs if entry["event"].startswith("another client has loaded")]
     assert [(entry["window_tokens"], entry["ours_tokens"]) for entry in told] == [(4096, 131_072)]
-
-
-async def test_a_server_that_gives_less_than_is_asked_for_is_believed(ollama: ScriptedOllama) -> None:
-    """What is asked of it stays the same: another `num_ctx` would make it load the model anew."""
-    ollama.residency.most_ctx = 16_384
-    async with service_for(ollama.base_url) as service:
-        assert (await service.cards())["memory_fast"].window_tokens == 40_960
-        assert await text_of(service, "memory_fast") == "ok"
-        card = (await service.cards())["memory_fast"]
-        assert (card.window_tokens, card.options["num_ctx"], card.answer_limit_tokens) == (16_384, 40_960, 4096)
-        assert service.status.models["memory_fast"] == card
-        assert (await service.occupancy()).holds(card.name)
-        ollama.residency.most_ctx = None
-        assert await text_of(service, "memory_fast") == "ok"
-        assert (await service.cards())["memory_fast"].window_tokens == 40_960
-
-
-async def test_a_window_of_another_clients_is_not_ours(ollama: ScriptedOllama) -> None:
-    ollama.residency.load(ollama.models["qwen3:30b-a3b"], num_ctx=4096)
-    async with service_for(ollama.base_url) as service:
-        assert (await service.cards())["memory_fast"].window_tokens == 40_960
-        await service.occupancy()
-        assert (await service.cards())["memory_fast"].window_tokens == 40_960
-        await text_of(service, "memory_fast")
-        assert (await service.cards())["memory_fast"].window_tokens == 40_960
