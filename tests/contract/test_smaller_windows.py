@@ -57,6 +57,7 @@ async def test_a_smaller_window_of_another_clients_is_not_ours(running: Running)
 async def test_a_request_that_is_planned_anew_keeps_conversation_and_block(tmp_path: Path) -> None:
     bank = tmp_path / "project" / "memory-bank"
     bank.mkdir(parents=True)
+    (bank / "projectbrief.md").write_text("# Brief\n\nWaters a greenhouse.\n", encoding="utf-8")
     (bank / "progress.md").write_text("# Progress\n\nThe pump waits for the tank.\n", encoding="utf-8")
     memory = {"enabled": True, "embedder": "ollama", "default_workspace": bank.parent}
     async with ScriptedOllama() as ollama, running_service(ollama, tmp_path, memory=memory) as running:
