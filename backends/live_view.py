@@ -1,7 +1,10 @@
-"""Which models are loaded now, as the server tells: asked at most once a second, and anew after every call of ours."""
+"""Which models are loaded now, as the server tells: asked at most once a second, and anew once a call of ours has had
+one loaded.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import math
 import time
 from collections.abc import Mapping, Sequence
@@ -23,25 +26,28 @@ log = structlog.get_logger(__name__)
 class LiveView:
     """Remembers the last answer of `/api/ps`. One that is loaded with another window than ours is another client's."""
 
-    def __init__(self) -> None:
+    def __init__(self, fresh_for_s: float = FRESH_FOR_S) -> None:
+        self._fresh_for_s = fresh_for_s
         self._loaded: Sequence[LoadedModel] | None = None
         self._calls = 0
         self._as_of = (-1, -math.inf)
         self._told: set[tuple[str, int | None]] = set()
+        self._asking = asyncio.Lock()
 
     def expire(self) -> None:
-        """A call begins or ends, which may load one model and unload another: the next look asks the server."""
+        """A call loads one model, which may unload another, or has done so: the next look asks the server."""
         self._calls += 1
 
     async def look(
         self, http: httpx.AsyncClient | None, cards: Mapping[Role, ModelCard]
     ) -> Mapping[str, LoadedModel] | None:
         """The roles' models that are loaded, ours or not, by the cards' names; None where the server does not tell."""
-        calls, looked_at = self._as_of
-        if calls != self._calls or time.monotonic() - looked_at > FRESH_FOR_S:
-            as_of = (self._calls, time.monotonic())  # a call that begins meanwhile makes the answer old
-            self._loaded = await _ask(http)
-            self._as_of = as_of
+        if self._is_old:
+            async with self._asking:  # what one look has found is true for those who waited for it
+                if self._is_old:
+                    as_of = (self._calls, time.monotonic())  # a call that begins meanwhile makes the answer old
+                    self._loaded = await _ask(http)
+                    self._as_of = as_of
         if self._loaded is None:
             return None
         windows = {card.name: card.window_tokens for card in cards.values()}
@@ -49,6 +55,16 @@ class LiveView:
         for name, model in found.items():
             self._tell_if_foreign(model, windows[name])
         return found
+
+    def shows(self, card: ModelCard) -> bool:
+        """Whether the last look found the model as a call of ours leaves it, so that a call changes nothing."""
+        found = (model for model in self._loaded or () if same_model(card.name, model.name))
+        return any(loaded_as_ours(model, card.window_tokens) for model in found)
+
+    @property
+    def _is_old(self) -> bool:
+        calls, looked_at = self._as_of
+        return calls != self._calls or time.monotonic() - looked_at > self._fresh_for_s
 
     def _tell_if_foreign(self, model: LoadedModel, window_tokens: int) -> None:
         seen = (model.name, model.window_tokens)

@@ -153,11 +153,14 @@ class ModelService:
         self._warming.give_way(card.name)
         async with self._leases.hold(card.name):
             self._warming.give_way(card.name)
+            answered = False
             try:
                 with self._breakers.of(card.name).watch():
                     yield self._chat_model(card)
+                answered = True
             finally:
-                self._live.expire()
+                if not (answered and self._live.shows(card)):
+                    self._live.expire()
                 self._warming.go_on()
 
     async def _see_window(self, card: ModelCard) -> None:
@@ -189,8 +192,10 @@ class ModelService:
     async def _is_ready(self, name: str) -> bool:
         """Whether the call that begins now finds its model loaded; where that is not told, it has to load it itself."""
         loaded = await self.loaded()
+        if loaded is None or name in self._ready(loaded):
+            return True
         self._live.expire()
-        return loaded is None or name in self._ready(loaded)
+        return False
 
     def warm(self, role: Role) -> None:
         """See `backends.types.Models.warm`."""

@@ -18,6 +18,7 @@ import orjson
 import uvloop
 
 MODELS = {"qwen3:30b-a3b": 40_960, "qwen2.5-coder:32b": 131_072, "llama4:16x17b": 1_048_576}
+LARGEST_ASKED_TOKENS = 200_000
 BYTES_PER_TOKEN = 5
 _COUNT = 987_654_321  # stands where the count goes
 STAMP = "2026-01-01T00:00:00.000000Z"
@@ -132,7 +133,11 @@ def _managed(path: bytes, request: bytes) -> dict[str, Any]:
         return {"capabilities": ["completion", "tools"], "model_info": facts, "details": {}, "template": ""}
     if path == b"/api/version":
         return {"version": "0.12.6"}
-    models = [{"name": name, "model": name, "size": 1, "size_vram": 1, "details": {}} for name in MODELS]
+    models = [
+        {"name": name, "model": name, "size": 1, "size_vram": 1, "details": {}} | {"context_length": given}
+        for name, window in MODELS.items()
+        for given in [min(window, LARGEST_ASKED_TOKENS)]
+    ]
     return {"models": models}
 
 

@@ -165,7 +165,9 @@ async def test_occupancy_tells_who_is_loaded_and_who_is_busy() -> None:
         async with service.lease((await service.cards())["memory_fast"]):
             assert (await service.occupancy()).calls == {"qwen3:30b-a3b": 1}
         await ollama.stop_listening()
-        assert (await service.occupancy()).loaded is None
+        with pytest.raises(BackendUnavailable):
+            await text_of(service, "memory_fast")
+        assert (await service.occupancy()).loaded is None, "a call that fails has the next look ask the server"
 
 
 async def test_a_window_that_another_client_loaded_is_told_once_and_is_not_ours(ollama: ScriptedOllama) -> None:
