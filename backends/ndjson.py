@@ -24,6 +24,8 @@ from config.errors import ConnectTimeout, ContextTooLong, ModelBusy, ModelRefuse
 
 MAX_LINE_BYTES = 16 * 1024 * 1024
 MAX_SHOWN_CHARS = 300
+# Of what has come in one piece: a long one must not hold up everybody else.
+LINES_AT_ONCE = 16
 BUSY_RETRY_AFTER_S = 5.0
 NANOSECONDS = 1e-9
 # A refusal to load that says nothing of the call itself, which is made all the same and tells what is missing.
@@ -169,6 +171,7 @@ def _with_load(chunk: dict[str, Any], load_s: float) -> dict[str, Any]:
 async def _lines(response: httpx.Response) -> AsyncGenerator[bytes, None]:
     """Split the body on newlines only; httpx's own splitter also breaks on characters that JSON may hold."""
     rest = bytearray()
+    lines = 0
     async for piece in response.aiter_bytes():
         rest += piece
         while (end := rest.find(b"\n")) >= 0:
@@ -176,6 +179,9 @@ async def _lines(response: httpx.Response) -> AsyncGenerator[bytes, None]:
             del rest[: end + 1]
             if line:
                 yield line
+                lines += 1
+                if lines % LINES_AT_ONCE == 0:
+                    await asyncio.sleep(0)
         if len(rest) > MAX_LINE_BYTES:
             raise UpstreamBroken(f"The model's server sent a line of more than {MAX_LINE_BYTES} bytes.")
     if line := bytes(rest).strip():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import aclosing, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -15,7 +15,7 @@ import httpx
 from backends.embedded.launcher import EmbeddedBackend
 from chains.compose import memory_block
 from chains.counting import count_text
-from chains.events import AnswerEvent, Finished, Usage
+from chains.events import AnswerEvent, Finished, RouterEvent, Usage
 from config.errors import ContextTooLong
 from config.load import load_settings
 from config.schema import Settings
@@ -108,13 +108,16 @@ async def through_us(workspace: Path, *, memory: bool) -> AsyncIterator[Way]:
             started = time.perf_counter()
             turn = parse_turn(request, {WORKSPACE_HEADER: str(workspace)}).turn
             first_s, usage = None, Usage(0, 0)
+
+            def tell(event: RouterEvent) -> None:
+                nonlocal first_s, usage
+                if isinstance(event, AnswerEvent) and first_s is None:
+                    first_s = time.perf_counter() - started
+                if isinstance(event, Finished) and event.usage is not None:
+                    usage = event.usage
+
             try:
-                async with aclosing(run_graph(service, {"turn": turn})) as events:
-                    async for event in events:
-                        if isinstance(event, AnswerEvent) and first_s is None:
-                            first_s = time.perf_counter() - started
-                        if isinstance(event, Finished) and event.usage is not None:
-                            usage = event.usage
+                await run_graph(service, {"turn": turn}, tell)
             except ContextTooLong:
                 return None
             return Read(usage.prompt_tokens, usage.cached_tokens or 0, first_s or 0.0)

@@ -34,7 +34,8 @@ async def answer_with_model(state: RouterState, runtime: Runtime[Deps]) -> Answe
     Raises:
         BackendError, ContextTooLong: as the last model's call does.
     """
-    deps, tell = runtime.context, Teller(runtime.stream_writer)
+    deps = runtime.context
+    tell = Teller(deps.tell or runtime.stream_writer)
     state, events, traced = await _answered(state, runtime, tell)
     if _ends_a_plan(state, events):
         deps.models.warm("implementation")

@@ -10,6 +10,7 @@ from typing import Protocol
 from backends.types import Models
 from chains.counting import TokenCounts
 from chains.decide import Router
+from chains.events import RouterEvent
 from config.schema import MemorySettings, Role
 from graphs.sessions import Sessions
 from graphs.speeds import Speeds
@@ -63,7 +64,8 @@ class Deps:
     """Everything a node may reach beside the state.
 
     `embedder` is the one that the classifier was trained with, None where memory uses another; `arbiter` is None where
-    it is switched off. `counts` has the tokens of what was counted before.
+    it is switched off. `counts` has the tokens of what was counted before. `tell` takes a run's events; without it they
+    go into the graph's custom stream, where each wakes the event loop four times.
     """
 
     models: Models
@@ -77,3 +79,4 @@ class Deps:
     arbiter: Arbiter | None = None
     counts: TokenCounts = field(default_factory=TokenCounts)
     retries: Retries = Retries()
+    tell: Callable[[RouterEvent], None] | None = None

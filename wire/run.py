@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import aclosing, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from contextvars import Context
-from typing import Any, cast
+from dataclasses import replace
 
 import structlog
 
@@ -17,30 +17,24 @@ from wire.errors import internal_error
 from wire.journal import RequestJournal
 from wire.service import RouterService
 
-HANDOVER_EVENTS = 256
+MAX_BEHIND_EVENTS = 256
 RECORD_TIMEOUT_S = 5.0
 
 log = structlog.get_logger(__name__)
 
-Events = AsyncGenerator[RouterEvent, None]
+Tell = Callable[[RouterEvent], None]
+Work = Callable[[Tell], Awaitable[object]]
 
 
-async def run_graph(service: RouterService, graph_input: RouterInput) -> Events:
-    """The events of one run of the graph; closing this ends the run and its model call."""
-    # LangGraph types its stream as an iterator; it is a generator, and must be closed as one.
-    stream = cast(
-        "AsyncGenerator[Any, None]",
-        service.graph.astream(graph_input, context=service.deps, stream_mode="custom"),
-    )
-    async with aclosing(stream) as events:
-        async for event in events:
-            yield event
+async def run_graph(service: RouterService, graph_input: RouterInput, tell: Tell) -> None:
+    """Run the graph once and tell its events as they come; cancelling this ends its model call."""
+    await service.graph.ainvoke(graph_input, context=replace(service.deps, tell=tell), stream_mode="updates")
 
 
 @asynccontextmanager
-async def open_run(make: Callable[[], Events], journal: RequestJournal) -> AsyncIterator[Inbox]:
+async def open_run(work: Work, journal: RequestJournal) -> AsyncIterator[Inbox]:
     """A run for one client alone: it ends with the block."""
-    run = Run(make)
+    run = Run(work)
     try:
         yield run.join(journal)
     finally:
@@ -55,19 +49,18 @@ class Run:
     its own, and would send on what each node returns, a memory bank's text with it.
     """
 
-    def __init__(self, make: Callable[[], Events]) -> None:
+    def __init__(self, work: Work) -> None:
         self.begun = False
         self.inboxes: list[Inbox] = []
-        self._make = make
         self._told: list[RouterEvent] = []
         self._ended = asyncio.Event()
-        self.task = asyncio.create_task(self._work(), name="run-graph", context=Context())
+        self.task = asyncio.create_task(self._run(work), name="run-graph", context=Context())
 
     def join(self, journal: RequestJournal) -> Inbox:
         """Begin to receive, from the first event on; only before the run has begun to answer."""
         inbox = Inbox(journal, self._ended)
         for event in self._told:
-            inbox.put_nowait(event)
+            inbox.put(event)
         self.inboxes.append(inbox)
         return inbox
 
@@ -76,39 +69,42 @@ class Run:
         self.task.cancel()
         await asyncio.wait({self.task})
 
-    async def _work(self) -> None:
+    async def _run(self, work: Work) -> None:
         try:
-            async with aclosing(self._make()) as events:
-                async for event in events:
-                    if isinstance(event, Progress):
-                        self._told.append(event)
-                    else:
-                        self.begun = True
-                    await self._hand_over(event)
-            await self._hand_over(UpstreamBroken("The answer ended without its end mark: try again."))
+            await work(self._tell)
+            self._hand_over(UpstreamBroken("The answer ended without its end mark: try again."))
         except RouterError as error:
-            await self._hand_over(error)
+            self._hand_over(error)
         except Exception:
             log.exception("unexpected error in a run", ids=[inbox.request_id for inbox in self.inboxes])
-            await self._hand_over(internal_error())
+            self._hand_over(internal_error())
         finally:
             self._ended.set()
 
-    async def _hand_over(self, item: RouterEvent | RouterError) -> None:
-        """Who reads too slowly holds the run up if it is alone, and is left behind if others read too."""
+    def _tell(self, event: RouterEvent) -> None:
+        if isinstance(event, Progress):
+            self._told.append(event)
+        else:
+            self.begun = True
+        self._hand_over(event)
+
+    def _hand_over(self, item: RouterEvent | RouterError) -> None:
+        """Who reads too slowly is left behind if others read too. Alone, the whole answer waits for its client, which
+        does not hold the model up.
+        """
         for inbox in tuple(self.inboxes):
-            if inbox.is_full and len(self.inboxes) > 1:
+            if inbox.is_behind and len(self.inboxes) > 1:
                 inbox.leave_behind()
                 self.inboxes.remove(inbox)
             else:
-                await inbox.put(item)
+                inbox.put(item)
 
 
 class Inbox:
     """What one client still has to be sent; an error of the run's is raised where the next event would come."""
 
     def __init__(self, journal: RequestJournal, ended: asyncio.Event) -> None:
-        self._queue: asyncio.Queue[RouterEvent | RouterError] = asyncio.Queue(HANDOVER_EVENTS)
+        self._queue: asyncio.Queue[RouterEvent | RouterError] = asyncio.Queue()
         self._journal = journal
         self._ended = ended
         self._left_behind = False
@@ -119,23 +115,19 @@ class Inbox:
         return self._journal.request_id
 
     @property
-    def is_full(self) -> bool:
-        """Whether the next `put` has to wait for the client."""
-        return self._queue.full()
+    def is_behind(self) -> bool:
+        """Whether the client has long not read."""
+        return self._queue.qsize() >= MAX_BEHIND_EVENTS
 
     @property
     def has_next(self) -> bool:
         """Whether `next` would return at once."""
         return not self._queue.empty()
 
-    async def put(self, item: RouterEvent | RouterError) -> None:
-        """Wait for room, and take it in."""
-        self._note(item)
-        await self._queue.put(item)
-
-    def put_nowait(self, item: RouterEvent) -> None:
-        """Take it in where there is room."""
-        self._note(item)
+    def put(self, item: RouterEvent | RouterError) -> None:
+        """Take it in."""
+        if not isinstance(item, RouterError):
+            self._journal.saw(item)
         self._queue.put_nowait(item)
 
     def leave_behind(self) -> None:
@@ -156,7 +148,3 @@ class Inbox:
         with suppress(TimeoutError):
             async with asyncio.timeout(RECORD_TIMEOUT_S):
                 await self._ended.wait()
-
-    def _note(self, item: RouterEvent | RouterError) -> None:
-        if not isinstance(item, RouterError):
-            self._journal.saw(item)

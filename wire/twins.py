@@ -7,7 +7,7 @@ up. So a run whose last client has gone before the answer began is kept for a mo
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from hashlib import sha256
 from pathlib import Path
@@ -15,7 +15,7 @@ from typing import Any
 
 from backends.json_bytes import json_bytes
 from wire.journal import RequestJournal
-from wire.run import Events, Inbox, Run
+from wire.run import Inbox, Run, Work
 
 # Short of the second within which a client that has gone is to have freed its model.
 GRACE_S = 0.5
@@ -34,9 +34,7 @@ class Twins:
         self._runs: dict[str, Run] = {}
 
     @asynccontextmanager
-    async def open(
-        self, make: Callable[[], Events], journal: RequestJournal, *, key: str, beside: bool
-    ) -> AsyncIterator[Inbox]:
+    async def open(self, work: Work, journal: RequestJournal, *, key: str, beside: bool) -> AsyncIterator[Inbox]:
         """Join the run of a twin whose clients have gone, else begin one.
 
         `beside` joins one that still has its client, too: for those who never ask twice on purpose. Others do, to get
@@ -44,7 +42,7 @@ class Twins:
         """
         run = self._runs.get(key)
         if run is None or run.begun or run.task.done() or (run.inboxes and not beside):
-            run = self._runs[key] = Run(make)
+            run = self._runs[key] = Run(work)
             run.task.add_done_callback(lambda _: self._forget(key, run))
         inbox = run.join(journal)
         try:
