@@ -17,7 +17,7 @@ endif
 PY := $(BIN)/python
 
 .DEFAULT_GOAL := help
-.PHONY: help run doctor install install-dev test test-clients test-browser fuzz audit check format clean lock notebooks train bench bench-peers
+.PHONY: help run doctor install install-dev test test-clients test-browser screenshot fuzz audit check format clean lock notebooks train bench bench-peers
 
 help: ## Show what there is
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -46,6 +46,9 @@ test-browser: install-dev ## Use the pages in a real Chromium; installs Debian's
 		echo "Installing Debian's package chromium for the browser tests."; \
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null; }
 	$(PY) -m pytest -m browser tests/browser
+
+screenshot: install-dev ## Take the README's picture of the status page anew; needs what test-browser installs
+	$(PY) -m tests.browser.screenshot
 
 audit: install-dev ## Look for known vulnerabilities of the locked packages; asks PyPI
 	$(BIN)/uvx pip-audit==2.10.1 --strict --no-deps --disable-pip --requirement requirements.txt --requirement requirements-dev.txt

@@ -104,6 +104,11 @@ class ModelService:
         return self._leases.waiting
 
     @property
+    def calls(self) -> Mapping[str, int]:
+        """How many calls run or wait, by model name."""
+        return self._leases.calls
+
+    @property
     def breakers(self) -> Mapping[str, Breaker]:
         """Those of the models that were called so far, by model name."""
         return self._breakers.by_model

@@ -21,6 +21,7 @@ from wire.intake import Intake, IntakeMiddleware
 from wire.metrics import Metrics
 from wire.openapi import describe
 from wire.page import routes as page
+from wire.page.board import Board
 from wire.published import CHAT_PATH, PATH, publish
 from wire.published_guard import PublishedGuard
 from wire.published_questions import QUESTIONS, bad_question
@@ -41,6 +42,7 @@ def create_app(open_service: OpenService, settings: Settings, *, version: str) -
         async with open_service() as service:
             app.state.metrics = Metrics()
             app.state.service = replace(service, watchers=(*service.watchers, app.state.metrics.watch))
+            app.state.board = Board(app.state.service)
             app.state.twins = Twins()
             yield
             await app.state.twins.aclose()

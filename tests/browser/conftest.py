@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,19 +11,11 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright
 
+from tests.browser.chromium import launched
 from tests.retrievers.memory_support import two_core_files, write_bank
 from tests.support.scripted_ollama import ScriptedOllama
 from tests.support.service import Running, running_service
 
-ARGUMENTS = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-)
 HOSTILE = "<script>window.hostile = 1</script><img src=x onerror='window.hostile = 2'>"
 LOCAL = {"", "127.0.0.1", "localhost"}
 
@@ -71,12 +61,8 @@ async def running(tmp_path: Path, workspace: Path) -> AsyncIterator[Running]:
 
 @pytest_asyncio.fixture
 async def browser() -> AsyncIterator[Browser]:
-    found = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
-    assert found, "no Chromium: `make test-browser` installs Debian's, or set CHROMIUM to one"
-    async with async_playwright() as playwright:
-        launched = await playwright.chromium.launch(executable_path=found, args=list(ARGUMENTS))
-        yield launched
-        await launched.close()
+    async with async_playwright() as playwright, launched(playwright) as chromium:
+        yield chromium
 
 
 @pytest_asyncio.fixture(params=[360, 1600], ids=["narrow", "wide"])

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from axe_playwright_python.async_playwright import Axe  # type: ignore[import-untyped]
 from playwright.async_api import Page, expect
 
 from tests.browser.conftest import Watched
 from tests.support.ollama_replies import Reply
+from tests.support.service import eventually
+from wire.page.recent import KEPT
 
-SERIOUS = {"serious", "critical"}
+QUESTION = "what do the gauges speak?"
 
 
 async def opened(watched: Watched) -> Page:
@@ -19,63 +22,131 @@ async def opened(watched: Watched) -> Page:
     return watched.page
 
 
+async def tried(page: Page, text: str = QUESTION) -> None:
+    await page.get_by_label("What you would type").fill(text)
+    await page.get_by_role("button", name="Who would answer?").click()
+
+
 async def fits(page: Page) -> bool:
     """Whether nothing has to be scrolled sideways."""
     return bool(await page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth"))
 
 
-async def test_a_request_of_an_agent_appears_by_itself(watched: Watched) -> None:
+async def test_a_past_requests_decision_is_opened_and_closed_by_keyboard(watched: Watched) -> None:
     page = await opened(watched)
     await watched.running.chat("implement the tide parser", headers={"x-session-id": "gauges"})
     row = page.locator("#requests tbody tr").first
     await expect(row).to_contain_text("gauges")
-    await row.locator("a").click()
-    await expect(page.locator("#decision h3")).to_contain_text("implementation")
+    await row.locator("a").focus()
+    await page.keyboard.press("Enter")
+    window = page.get_by_role("dialog", name="A past request")
+    await expect(window.locator("h3")).to_contain_text("implementation")
+    await expect(window).to_contain_text("queued")
+    await page.keyboard.press("Escape")
+    await expect(window).to_be_hidden()
+    await expect(row.locator("a")).to_be_focused()
     assert await fits(page)
 
 
 async def test_a_request_can_be_tried_and_its_answer_watched(watched: Watched) -> None:
     page = await opened(watched)
-    watched.running.ollama.script(Reply.text("the ", "tide ", "turns"))
-    await page.get_by_label("What you would type").fill("what do the gauges speak?")
+    watched.running.ollama.script(Reply.thinking("hm", then=("the ", "tide ", "turns")).gate_after(2))
     await page.get_by_role("combobox", name="Mode").select_option("plan")
-    await page.get_by_role("button", name="Who would answer?").click()
+    await tried(page)
     decision = page.locator("#decision")
     await expect(decision).to_contain_text("From the memory bank")
-    await expect(decision.locator("tr.chosen")).to_have_count(1)
+    await expect(decision.locator("tr.chosen")).to_contain_text("load")
     assert watched.running.ollama.chats == []
     await page.get_by_role("button", name="Send it").click()
+    await expect(page.locator("#answer")).to_have_text("the ")
+    await expect(page.locator("#answer-state")).to_have_text("Answering.")
+    watched.running.ollama.release()
     await expect(page.locator("#answer")).to_have_text("the tide turns")
+    await expect(page.locator("#answer-state")).to_have_text("The answer is whole.")
     await expect(page.locator("#answered-by")).not_to_be_empty()
     assert await fits(page)
 
 
+async def test_an_answer_can_be_stopped(watched: Watched) -> None:
+    page, ollama = await opened(watched), watched.running.ollama
+    ollama.script(Reply.text("the ", "tide").gate_after(1))
+    await page.get_by_label("What you would type").fill(QUESTION)
+    await page.get_by_role("button", name="Send it").click()
+    await expect(page.locator("#answer")).to_have_text("the ")
+    await page.get_by_role("button", name="Stop").click()
+    await expect(page.locator("#answer-state")).to_have_text("Stopped.")
+    await ollama.until(lambda: len(ollama.disconnects) == 1, "the call to end", 5)
+
+
+async def test_what_a_person_does_outlasts_an_update(watched: Watched) -> None:
+    page = await opened(watched)
+    await watched.running.chat("@fast one")
+    first = page.locator("#requests tbody a").last
+    await first.focus()
+    await page.locator("#banks summary").click()
+    await page.get_by_label("What you would type").press_sequentially("half a ques")
+    await first.focus()
+    await watched.running.chat("@fast two")
+    await expect(page.locator("#requests tbody tr")).to_have_count(2)
+    await expect(first).to_be_focused()
+    await expect(page.locator("#banks details")).to_have_attribute("open", "")
+    await expect(page.get_by_label("What you would type")).to_have_value("half a ques")
+
+
+async def test_a_hidden_page_follows_nothing(watched: Watched) -> None:
+    """A browser has six connections for all pages of a server: the seventh tab stayed empty."""
+    page, intake = await opened(watched), watched.running.app.state.intake
+    await page.evaluate("Object.defineProperty(document, 'hidden', { get: () => window.away, configurable: true })")
+    await page.evaluate("window.away = true; document.dispatchEvent(new Event('visibilitychange'))")
+    await eventually(lambda: intake.running == 0, "the stream to end", 5)
+    await page.evaluate("window.away = false; document.dispatchEvent(new Event('visibilitychange'))")
+    await eventually(lambda: intake.running == 1, "the page to follow again", 5)
+
+
 async def test_a_hostile_bank_is_text(watched: Watched) -> None:
     page = await opened(watched)
-    await page.get_by_label("What you would type").fill("what do the gauges speak?")
-    await page.get_by_role("button", name="Who would answer?").click()
+    await tried(page)
+    await expect(page.locator("#decision summary").first).to_be_visible()
     for summary in await page.locator("#decision summary, #banks summary").all():
         await summary.click()
     await expect(page.locator("#decision")).to_contain_text("<script>window.hostile = 1</script>")
     assert await page.evaluate("window.hostile === undefined")
+    assert await fits(page)
 
 
 async def test_an_error_is_one_sentence(watched: Watched) -> None:
     page = await opened(watched)
     await watched.running.ollama.stop_listening(drop_running=True)
-    await page.get_by_label("What you would type").fill("hello")
     await page.get_by_label("Workspace").fill("x" * 4000)
-    await page.get_by_role("button", name="Who would answer?").click()
-    await expect(page.locator("#decision")).to_have_text(re.compile(r"\w+"))
+    await tried(page, "hello")
+    await expect(page.locator("#decision")).to_have_text(re.compile(r"^\w.*[.:]"))
     assert await fits(page)
 
 
-async def test_nothing_serious_stands_in_the_way_of_anybody(watched: Watched) -> None:
+async def test_nothing_stands_in_the_way_of_anybody(watched: Watched) -> None:
+    """Neither in the light nor in the dark, nor in the window of a past request, nor with all that are kept."""
     page = await opened(watched)
-    await watched.running.chat("implement the tide parser")
-    await expect(page.locator("#requests tbody tr")).to_have_count(1)
-    await page.get_by_label("What you would type").fill("what do the gauges speak?")
-    await page.get_by_role("button", name="Who would answer?").click()
+    await watched.running.chat("@code the parser", headers={"x-session-id": "s" * 200})
+    await tried(page)
     await expect(page.locator("#decision h3")).to_be_visible()
-    found = (await Axe().run(page)).response["violations"]
-    assert [(each["id"], each["help"]) for each in found if each["impact"] in SERIOUS] == []
+    await expect(page.locator("#requests tbody tr")).to_have_count(1)
+    assert await violations(page) == []
+    for scheme in ("light", "dark"):
+        await page.emulate_media(color_scheme=scheme)
+        assert await violations(page, {"runOnly": ["color-contrast"]}) == []
+    await page.locator("#requests tbody a").click()
+    await expect(page.get_by_role("dialog")).to_be_visible()
+    assert await violations(page) == []
+    past = watched.running.service.recent.requests[0]
+    for _ in range(KEPT):
+        journal = watched.running.service.journal(past.id)
+        journal.saw(past.routed)
+        journal.close("a_code_that_is_rather_long_for_its_column")
+    await expect(page.locator("#requests tbody tr")).to_have_count(KEPT)
+    assert await fits(page)
+
+
+async def violations(page: Page, options: dict[str, Any] | None = None) -> list[Any]:
+    """What axe finds, of any weight."""
+    found = (await Axe().run(page, options=options)).response["violations"]
+    return [(each["id"], each["help"], each["nodes"][0]["html"]) for each in found]

@@ -5,29 +5,37 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from backends.types import LoadedModel, ModelCard
+from backends.breaker import BreakerState
+from backends.types import BackendStatus, LoadedModel, ModelCard
 from chains.ledger import Ledger
 from config.schema import ROLES, Role
 from retrievers.report import BankReport
-from wire.models import reliable_window
 from wire.service import RouterService
 
 GB = 1e9
+# Of the window, as they stand in a `Ledger`.
+PARTS = ("system", "tools", "history", "memory", "answer")
 # A part that is there stays visible, in percent.
 LEAST_WIDTH = 0.4
 
 
 @dataclass(frozen=True, slots=True)
 class ModelRow:
-    """One role's model; `pull` is what to type where it is missing, `load_s` not known of a model that stands in."""
+    """One role's model; `pull` is what to type where it is missing, `load_s` not known of a model that stands in.
+
+    `broken` tells why the breaker lets no call through.
+    """
 
     role: Role
     wanted: str
     card: ModelCard | None
     loaded: LoadedModel | None
     pull: str | None
+    running: int
     waiting: int
     load_s: float | None
+    breaker: BreakerState
+    broken: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,19 +53,10 @@ class ModelsPicture:
 
     headline: str
     ready: bool
+    starting: bool
     rows: tuple[ModelRow, ...]
     uses: tuple[MemoryUse, ...]
     knows_loaded: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Setup:
-    """What to paste into Cline."""
-
-    base_url: str
-    model_id: str
-    window_tokens: int | None
-    has_key: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,15 +73,15 @@ async def picture_models(service: RouterService) -> ModelsPicture:
     """Which model serves which role, what is loaded, and what waits."""
     status = service.models.status
     loaded = await service.models.loaded()
-    waiting, machine = service.models.waiting_calls, service.settings.models.machine
-    rows = tuple(_row(service, role, loaded or {}, waiting) for role in ROLES)
+    machine = service.settings.models.machine
+    rows = tuple(_row(service, role, loaded or {}) for role in ROLES)
     sizes = (loaded or {}).values()
     vram = sum(model.vram_bytes for model in sizes) / GB
     ram = sum(model.size_bytes - model.vram_bytes for model in sizes) / GB
-    where = "the embedded backend" if status.kind == "embedded" else f"Ollama {status.version or ''}".strip()
     return ModelsPicture(
-        headline=f"{where} answers" if status.ready else status.reason,
+        headline=_headline(status),
         ready=status.ready,
+        starting=status.kind == "starting",
         rows=rows,
         uses=(
             MemoryUse("Graphics memory", vram, machine.vram_gb),
@@ -90,13 +89,6 @@ async def picture_models(service: RouterService) -> ModelsPicture:
         ),
         knows_loaded=loaded is not None,
     )
-
-
-def picture_setup(service: RouterService, base_url: str) -> Setup:
-    """`base_url` is the page's own, as the browser reached it."""
-    settings = service.settings
-    window = reliable_window(service.models.status.models)
-    return Setup(f"{base_url.rstrip('/')}/v1", settings.server.model_id, window, settings.api_key is not None)
 
 
 async def picture_banks(service: RouterService) -> tuple[BankReport, ...]:
@@ -113,7 +105,7 @@ def context_bar(ledger: Ledger) -> tuple[Bar, ...]:
     """The window's parts from left to right; what is left of it is empty."""
     bars: list[Bar] = []
     start = 0.0
-    for name in ("system", "tools", "history", "memory", "answer"):
+    for name in PARTS:
         tokens = int(getattr(ledger, name))
         width = 100 * max(0, tokens) / ledger.window
         if tokens > 0:
@@ -122,15 +114,31 @@ def context_bar(ledger: Ledger) -> tuple[Bar, ...]:
     return tuple(bars)
 
 
-def _row(service: RouterService, role: Role, loaded: Mapping[str, LoadedModel], waiting: Mapping[str, int]) -> ModelRow:
-    status = service.models.status
+def _headline(status: BackendStatus) -> str:
+    if not status.ready:
+        return status.reason
+    if status.kind == "embedded":
+        return (
+            f"The embedded backend answers, because {status.reason}. "
+            "Its tiny model proves that all parts work; it is no coding model."
+        )
+    return f"Ollama {status.version or ''} answers at {status.base_url}"
+
+
+def _row(service: RouterService, role: Role, loaded: Mapping[str, LoadedModel]) -> ModelRow:
+    models, status = service.models, service.models.status
     card, wanted = status.models.get(role), service.settings.models.roles[role].model
+    name = card.name if card else ""
+    waiting, breaker = models.waiting_calls.get(name, 0), models.breakers.get(name)
     return ModelRow(
         role=role,
         wanted=wanted,
         card=card,
         loaded=loaded.get(card.name) if card else None,
         pull=status.missing.get(role),
-        waiting=waiting.get(card.name, 0) if card else 0,
+        running=models.calls.get(name, 0) - waiting,
+        waiting=waiting,
         load_s=service.deps.speeds.rates.speed(role).load_s if card and card.name == wanted else None,
+        breaker=breaker.state if breaker else "closed",
+        broken=breaker.reason if breaker else None,
     )

@@ -26,6 +26,7 @@ class PastRequest:
     usage: Usage | None
     timings: Timings | None
     first_token_s: float | None
+    queued_s: float
 
     @property
     def cached_share(self) -> float | None:
@@ -72,6 +73,7 @@ class RecentRequests:
             usage=finished.usage if finished else None,
             timings=finished.timings if finished else None,
             first_token_s=journal.first_token_s,
+            queued_s=journal.queued_s,
         )
         self._requests.append(past)
         if past.at.date() != self._day:

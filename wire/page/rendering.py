@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from chains.ledger import Ledger
 from wire.ages import age
-from wire.page.picture import context_bar
+from wire.page.picture import PARTS, context_bar
 
 
 @cache
@@ -23,7 +23,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     made.filters |= {"seconds": seconds, "age": age, "thousands": thousands, "gigabytes": gigabytes}
-    made.globals["context_bar"] = _bar
+    made.globals |= {"context_bar": _bar, "parts": PARTS}
     return made
 
 
@@ -38,7 +38,7 @@ def seconds(value: float | None) -> str:
         return "–"
     if value >= 60:  # noqa: PLR2004 - a minute
         return f"{int(value // 60)} min {int(value % 60)} s"
-    return f"{value:.1f} s" if value >= 1 else f"{value * 1000:.0f} ms"
+    return f"{value:.1f} s" if value >= 1 else f"{value * 1000:.0f} ms" if value else "0 s"
 
 
 def thousands(value: int) -> str:

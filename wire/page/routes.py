@@ -20,9 +20,10 @@ from chains.turn import Turn
 from config.errors import RequestNotKept
 from config.schema import Mode
 from retrievers.types import Retrieval
+from wire.cline_settings import cline_settings
 from wire.errors import NGINX_CLIENT_GONE
 from wire.limits import read_bounded_json
-from wire.page.picture import picture_banks, picture_models, picture_setup
+from wire.page.board import REFRESH_S, Board
 from wire.page.rendering import render
 from wire.parse import parse_turn
 from wire.problems import first_problem
@@ -31,8 +32,6 @@ from wire.service import RouterService, service_of
 from wire.sse import HEARTBEAT
 from wire.validate import parse_chat_request
 
-REFRESH_S = 1.0
-BANKS_REFRESH_S = 10.0
 HEARTBEAT_S = 15.0
 # Nothing on the page may run or be fetched but the page's own files: a memory bank may hold anything.
 POLICY = (
@@ -64,7 +63,7 @@ class Tried(BaseModel):
 async def page(request: Request) -> HTMLResponse:
     """The whole page, readable without scripts."""
     service = service_of(request)
-    sections = await _sections(service, str(request.base_url), banks=True)
+    sections = await _board(request).sections(anew=True) | {"setup": _setup(request)}
     model = service.settings.server.model_id
     return HTMLResponse(render("page.html", version=service.version, model=model, **sections), headers=HEADERS)
 
@@ -93,7 +92,8 @@ async def past_request(request: Request, request_id: str) -> HTMLResponse:
     routed = past.routed
     return HTMLResponse(
         render(
-            "decision.html",
+            "past.html",
+            past=past,
             decision=routed.decision,
             ledger=routed.ledger,
             note=routed.memory_note,
@@ -149,33 +149,26 @@ async def _recalled(turn: Turn, ledger: Ledger, service: RouterService) -> Retri
     return await service.memory.recall(workspace, turn.person_text, budget)
 
 
-async def _sections(service: RouterService, base_url: str, *, banks: bool) -> dict[str, str]:
-    sections: dict[str, str] = {
-        "models": render("models.html", picture=await picture_models(service)),
-        "setup": render("setup.html", setup=picture_setup(service, base_url)),
-        "requests": render(
-            "requests.html", requests=service.recent.requests, switching_today_s=service.recent.switching_today_s
-        ),
-    }
-    if banks:
-        sections["banks"] = render("banks.html", banks=await picture_banks(service))
-    return sections
+def _board(request: Request) -> Board:
+    board: Board = request.app.state.board
+    return board
+
+
+def _setup(request: Request) -> str:
+    """What to paste into Cline, with the service's address as this browser reached it."""
+    service, base_url = service_of(request), str(request.base_url).rstrip("/")
+    return render("setup.html", settings=cline_settings(service.settings, base_url, service.models.status.models))
 
 
 async def _changes(request: Request) -> AsyncGenerator[bytes, None]:
     """Ends when the service is told to stop, so that nobody's page holds it up."""
-    service, base_url = service_of(request), str(request.base_url)
-    shown: dict[str, str] = {}
-    banks_at = said_at = 0.0
+    board, shown, said_at = _board(request), dict[str, str](), 0.0
     while not request.app.state.intake.closed:
-        now = time.monotonic()
-        due = now - banks_at >= BANKS_REFRESH_S
-        banks_at = now if due else banks_at
-        sections = await _sections(service, base_url, banks=due)
+        sections = await board.sections() | {"setup": _setup(request)}
         changed = {name: html for name, html in sections.items() if shown.get(name) != html}
         shown |= changed
-        if changed or now - said_at >= HEARTBEAT_S:
-            said_at = now
+        if changed or time.monotonic() - said_at >= HEARTBEAT_S:
+            said_at = time.monotonic()
             yield b"".join(_event(name, html) for name, html in changed.items()) or HEARTBEAT
         await asyncio.sleep(REFRESH_S)
 

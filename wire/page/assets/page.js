@@ -4,30 +4,57 @@
 const element = (id) => document.getElementById(id);
 const line = element("line");
 const form = element("try");
+const waiting = new Map();
+let live = null;
 let running = null;
 
-function listen() {
-  const live = new EventSource("/page/live");
-  live.onopen = () => { line.textContent = "live"; };
-  live.onerror = () => { line.textContent = "not connected, trying again"; };
-  for (const section of ["models", "setup", "requests", "banks"]) {
+// A hidden page follows nothing: a browser has six connections for all of its pages.
+function follow() {
+  live?.close();
+  live = null;
+  if (document.hidden) return;
+  live = new EventSource("/page/live");
+  live.onopen = () => tell("live", "good");
+  live.onerror = () => tell("not connected, trying again", "bad");
+  for (const section of ["models", "requests", "setup", "banks"]) {
     live.addEventListener(section, (event) => {
-      const box = element(section);
-      const open = new Set([...box.querySelectorAll("details[open] > summary")].map((each) => each.textContent));
-      box.innerHTML = JSON.parse(event.data);
-      for (const summary of box.querySelectorAll("summary")) {
-        if (open.has(summary.textContent)) summary.parentElement.open = true;
-      }
+      waiting.set(section, JSON.parse(event.data));
+      showWaiting();
     });
   }
 }
 
-async function showDecision(response) {
-  const box = element("decision");
-  if (response.ok) {
-    box.innerHTML = await response.text();
-  } else {
-    box.textContent = await errorOf(response);
+function tell(words, kind) {
+  line.textContent = words;
+  line.className = `chip ${kind}`;
+}
+
+// What somebody is selecting stays until they have done so; focus, scroll and what is open outlast an update.
+function showWaiting() {
+  const selection = getSelection();
+  for (const [section, html] of waiting) {
+    const box = element(section);
+    if (!selection.isCollapsed && box.contains(selection.anchorNode)) continue;
+    waiting.delete(section);
+    const focused = box.contains(document.activeElement) ? document.activeElement.dataset.key : undefined;
+    const open = [...box.querySelectorAll("details[open] > summary")].map((each) => each.dataset.key);
+    const top = box.querySelector(".scroll")?.scrollTop ?? 0;
+    box.innerHTML = html;
+    for (const each of box.querySelectorAll("[data-key]")) {
+      if (each.dataset.key === focused) each.focus({ preventScroll: true });
+      if (open.includes(each.dataset.key)) each.parentElement.open = true;
+    }
+    box.querySelector(".scroll")?.scrollTo(0, top);
+  }
+}
+
+async function show(box, asked) {
+  try {
+    const response = await asked;
+    if (response.ok) box.innerHTML = await response.text();
+    else box.textContent = await errorOf(response);
+  } catch {
+    box.textContent = "The service does not answer: is it running?";
   }
 }
 
@@ -44,42 +71,42 @@ function request() {
   return { text: fields.get("text"), workspace: fields.get("workspace").trim(), mode: fields.get("mode") };
 }
 
-async function ask() {
-  await showDecision(await post("/page/try", request()));
-}
-
 function post(path, body, signal) {
   return fetch(path, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body), signal });
 }
 
 async function send() {
   const { text, workspace, mode } = request();
-  const answer = element("answer");
   const metadata = { mode, ...(workspace && { workspace }) };
+  const body = { model: form.dataset.model, stream: true, metadata, messages: [{ role: "user", content: text }] };
+  const state = element("answer-state");
   running = new AbortController();
-  answer.textContent = "";
-  element("answered-by").textContent = "";
+  for (const id of ["answer", "thoughts", "answered-by"]) element(id).textContent = "";
   element("answer-box").hidden = false;
+  element("thinking").hidden = true;
   element("stop").hidden = false;
+  state.textContent = "Waiting for the model.";
   try {
-    const body = { model: form.dataset.model, stream: true, metadata, messages: [{ role: "user", content: text }] };
     const response = await post("/v1/chat/completions", body, running.signal);
-    if (!response.ok) {
-      answer.textContent = await errorOf(response);
-      return;
-    }
-    const role = response.headers.get("x-router-role");
-    if (role) element("answered-by").textContent = `${role}: ${response.headers.get("x-router-reason")}`;
+    if (!response.ok) throw new Error(await errorOf(response));
+    const [role, why] = ["role", "reason"].map((name) => response.headers.get(`x-router-${name}`));
+    if (role) element("answered-by").textContent = `${role}: ${why}`;
     await readChunks(response.body, (chunk) => {
-      if (chunk.error) answer.append(`\n${chunk.error.message}`);
-      const delta = chunk.choices?.[0]?.delta ?? {};
-      answer.append(delta.content ?? "");
+      if (chunk.error) throw new Error(chunk.error.message);
+      const { content, reasoning_content: thought } = chunk.choices?.[0]?.delta ?? {};
+      if (thought) element("thinking").hidden = false;
+      element("thoughts").append(thought ?? "");
+      element("answer").append(content ?? "");
+      if (content || thought) state.textContent = content ? "Answering." : "Thinking.";
     });
+    state.textContent = "The answer is whole.";
   } catch (error) {
-    if (error.name !== "AbortError") answer.append("\nThe connection broke: is the service running?");
+    if (error.name === "AbortError") state.textContent = "Stopped.";
+    else state.textContent = error instanceof TypeError ? "The connection broke: is the service running?" : error.message;
   } finally {
-    element("stop").hidden = true;
+    running.abort();
     running = null;
+    element("stop").hidden = true;
   }
 }
 
@@ -97,14 +124,30 @@ async function readChunks(body, each) {
   }
 }
 
-form.addEventListener("submit", (event) => { event.preventDefault(); ask(); });
+async function copy(button) {
+  await navigator.clipboard.writeText(button.dataset.copy);
+  button.textContent = "Copied";
+  setTimeout(() => { button.textContent = "Copy"; }, 1500);
+}
+
+form.addEventListener("submit", (event) => {
+  event.preventDefault();
+  show(element("decision"), post("/page/try", request()));
+});
 element("send").addEventListener("click", () => { if (form.reportValidity() && !running) send(); });
 element("stop").addEventListener("click", () => running?.abort());
 element("requests").addEventListener("click", async (event) => {
   const link = event.target.closest("a[data-request]");
-  if (!link) return;
+  if (!link || event.ctrlKey || event.metaKey) return;
   event.preventDefault();
-  await showDecision(await fetch(link.href));
-  element("decision").scrollIntoView({ block: "nearest" });
+  await show(element("past-decision"), fetch(link.href));
+  element("past").showModal();
 });
-listen();
+element("setup").addEventListener("click", (event) => {
+  const button = event.target.closest("button[data-copy]");
+  if (button) copy(button);
+});
+document.documentElement.classList.toggle("no-copy", !navigator.clipboard);
+document.addEventListener("visibilitychange", follow);
+document.addEventListener("selectionchange", showWaiting);
+follow();
