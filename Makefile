@@ -17,7 +17,7 @@ endif
 PY := $(BIN)/python
 
 .DEFAULT_GOAL := help
-.PHONY: help run doctor install install-dev test test-clients test-browser screenshot fuzz audit check format clean lock notebooks train bench bench-peers
+.PHONY: help run doctor install install-dev test test-clients test-browser screenshot golden fuzz audit check format clean lock notebooks train bench bench-peers
 
 help: ## Show what there is
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -34,6 +34,9 @@ install-dev: $(VENV)/.installed-dev ## The same with what checks and tests need
 
 test: install-dev ## Run the whole test suite
 	$(PY) -m pytest -n $(TEST_PROCESSES) --dist loadfile --cov --cov-report=term --cov-fail-under=90
+
+golden: install-dev ## Write the golden files of the wire anew
+	GOLDEN=write $(PY) -m pytest tests/contract/test_golden_answers.py tests/wire/test_chunks_and_sse.py
 
 fuzz: install-dev ## Feed the readers of foreign text with made-up input, 60 s each (SECONDS_EACH=)
 	$(PY) -m tests.fuzz.fuzz $(or $(SECONDS_EACH),60)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import socket
 import sys
-import uuid
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from importlib import metadata
 from ipaddress import ip_address
 
@@ -38,12 +39,16 @@ from retrievers.stores.choice import choose_store
 from retrievers.types import Embedder
 from wire.app import create_app
 from wire.logs import set_up_logging
+from wire.request_id import random_id
 from wire.service import RouterService
 from wire.serving import RouterServer
 from wire.terminal.commands import build_terminal
 from wire.terminal.parts import Parts
 
 EMBEDDING_THREADS = 1
+
+NewId = Callable[[], str]
+Clock = Callable[[], float]
 
 log = structlog.get_logger(__name__)
 
@@ -57,8 +62,13 @@ def package_version() -> str:
 
 
 @asynccontextmanager
-async def open_router(settings: Settings) -> AsyncIterator[RouterService]:
-    """Open everything a run of the graph needs, and close it again. What the service, notebooks and scripts use."""
+async def open_router(
+    settings: Settings, *, new_id: NewId = random_id, now: Clock = time.time
+) -> AsyncIterator[RouterService]:
+    """Open everything a run of the graph needs, and close it again. What the service, notebooks and scripts use.
+
+    Ids and the time of day, in Unix seconds, may be given, so that the same requests get the same bytes.
+    """
     # Nothing leaves the machine, also where the user's shell has LangSmith's tracing switched on for other work.
     langsmith.configure(enabled=False)
     roles = settings.models.roles
@@ -95,7 +105,7 @@ async def open_router(settings: Settings) -> AsyncIterator[RouterService]:
             memory_settings=settings.memory,
             sessions=sessions,
             speeds=speeds,
-            new_id=lambda: f"call_{uuid.uuid4().hex[:24]}",
+            new_id=lambda: f"call_{new_id()}",
             embedder=embedder if settings.memory.embedder == "local" else None,
             arbiter=Arbiter({role: roles[role].job for role in ROLES}, routing.arbiter_timeout_s)
             if routing.arbiter
@@ -112,6 +122,7 @@ async def open_router(settings: Settings) -> AsyncIterator[RouterService]:
             embedding_threads,
             package_version(),
             note,
+            now,
         )
 
 
@@ -184,9 +195,10 @@ async def _load_classifier() -> Classifier | None:
         return None
 
 
-def build_app(settings: Settings) -> FastAPI:
+def build_app(settings: Settings, *, new_id: NewId = random_id, now: Clock = time.time) -> FastAPI:
     """The application for these settings; nothing is opened before its lifespan starts."""
-    return create_app(lambda: open_router(settings), settings, version=package_version())
+    open_service = partial(open_router, settings, new_id=new_id, now=now)
+    return create_app(open_service, settings, version=package_version(), new_id=new_id)
 
 
 def build_default_app() -> FastAPI:

@@ -5,6 +5,7 @@
     │   ├── UnknownModel
     │   ├── ContextTooLong
     │   ├── BodyTooLarge
+    │   ├── CompressedBody         it would have to be unpacked, to no known size
     │   ├── HeadTooLarge
     │   ├── TooSlow                its head or body took too long to arrive
     │   ├── Unauthorized           the key is missing or wrong
@@ -64,6 +65,10 @@ class ContextTooLong(BadRequest):
 
 class BodyTooLarge(BadRequest):
     """The request's body is larger than `server.max_body_bytes`."""
+
+
+class CompressedBody(BadRequest):
+    """The request's body is packed in a way that nothing here unpacks."""
 
 
 class HeadTooLarge(BadRequest):

@@ -15,7 +15,7 @@ from starlette.types import Receive, Scope, Send
 
 from chains.events import Finished, Progress, ReasoningDelta, RouterEvent
 from config.errors import RouterError
-from wire.errors import error_row, internal_error
+from wire.errors import error_response, error_row, internal_error
 from wire.hang_up import run_until_hang_up
 from wire.intake import STOPPING
 from wire.journal import RequestJournal
@@ -74,7 +74,7 @@ class AnswerResponse(Response):
 
     async def _refuse(self, error: RouterError, scope: Scope, receive: Receive, send: Send) -> None:
         self._journal.close(error_row(error).code)
-        await self._writer.refused(error, self._journal.headers())(scope, receive, send)
+        await error_response(error, scope, self._journal.headers())(scope, receive, send)
 
 
 class WholeResponse(AnswerResponse):

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 from starlette.requests import Request
 
-from config.errors import BadRequest, BodyTooLarge
+from config.errors import BadRequest, BodyTooLarge, CompressedBody
 
 SPARE_LEVELS = 16
 MAX_LEVELS = 254 - SPARE_LEVELS
@@ -18,7 +18,7 @@ async def read_json(request: Request, *, max_bytes: int) -> Any:
     """Decode the body.
 
     Raises:
-        BodyTooLarge: as `read_body`.
+        BodyTooLarge, CompressedBody: as `read_body`.
         BadRequest: it is no JSON, or nests too deep.
     """
     return decode_json(await read_body(request, max_bytes=max_bytes))
@@ -40,7 +40,15 @@ def decode_json(body: bytes) -> Any:
 
 
 async def read_body(request: Request, *, max_bytes: int) -> bytes:
-    """The body; raises `BodyTooLarge` where it is, or says it is, larger than `max_bytes`, without reading on."""
+    """The body, without reading on where it cannot be taken.
+
+    Raises:
+        BodyTooLarge: it is, or says it is, larger than `max_bytes`.
+        CompressedBody: it says that it is packed.
+    """
+    packed = request.headers.get("content-encoding", "identity")
+    if packed.strip().lower() not in ("", "identity"):
+        raise CompressedBody("The body is compressed: send it without content-encoding.")
     announced = request.headers.get("content-length", "")
     if announced.isdecimal() and int(announced) > max_bytes:
         raise _too_large(max_bytes)

@@ -9,16 +9,13 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
-from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse
 
 from chains.counting import count_text, text_of_tokens
-from config.errors import BadRequest, RouterError, UnknownModel
+from config.errors import BadRequest, UnknownModel
 from retrievers.types import Embedder
 from wire.body import read_json
-from wire.errors import NGINX_CLIENT_GONE, error_response
 from wire.replies import Embeddings
-from wire.request_id import HEADER, request_id_of
 from wire.service import RouterService, service_of
 from wire.validate import validated
 
@@ -43,17 +40,10 @@ class EmbeddingsRequest(BaseModel):
 async def embeddings(request: Request) -> Response:
     """Vectors of length 1, in the order of the texts."""
     service = service_of(request)
-    headers = {HEADER: request_id_of(request)}
-    try:
-        asked = validated(EmbeddingsRequest, await read_json(request, max_bytes=service.settings.server.max_body_bytes))
-        _check_model(asked.model, service)
-        loop = asyncio.get_running_loop()
-        answer = await loop.run_in_executor(service.embedding_threads, _embed, asked, service.embedder)
-    except RouterError as error:
-        return error_response(error, headers)
-    except ClientDisconnect:
-        return Response(status_code=NGINX_CLIENT_GONE)
-    return JSONResponse(answer, headers=headers)
+    asked = validated(EmbeddingsRequest, await read_json(request, max_bytes=service.settings.server.max_body_bytes))
+    _check_model(asked.model, service)
+    loop = asyncio.get_running_loop()
+    return JSONResponse(await loop.run_in_executor(service.embedding_threads, _embed, asked, service.embedder))
 
 
 def _check_model(model: str, service: RouterService) -> None:

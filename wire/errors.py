@@ -1,16 +1,29 @@
-"""The one place where errors become HTTP statuses and OpenAI error objects."""
+"""The one place where errors become HTTP statuses, and error objects as OpenAI's or Anthropic's clients read them."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 from starlette.responses import Response
+from starlette.types import Scope
 
 from config import errors
 
+ANTHROPICS = "/v1/messages"
 NGINX_CLIENT_GONE = 499
+_SERVERS_FAULT = 500
+_ANTHROPIC_TYPES = {
+    401: "authentication_error",
+    403: "permission_error",
+    404: "not_found_error",
+    413: "request_too_large",
+    429: "rate_limit_error",
+    503: "overloaded_error",
+    504: "timeout_error",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +41,7 @@ ERROR_ROWS: dict[type[errors.RouterError], ErrorRow] = {
     errors.UnknownModel: ErrorRow(404, "invalid_request_error", "model_not_found"),
     errors.ContextTooLong: ErrorRow(400, "invalid_request_error", "context_length_exceeded"),
     errors.BodyTooLarge: ErrorRow(413, "invalid_request_error", "body_too_large"),
+    errors.CompressedBody: ErrorRow(415, "invalid_request_error", "compressed_body"),
     errors.HeadTooLarge: ErrorRow(431, "invalid_request_error", "head_too_large"),
     errors.TooSlow: ErrorRow(408, "invalid_request_error", "request_timeout"),
     errors.Unauthorized: ErrorRow(401, "invalid_request_error", "invalid_api_key"),
@@ -79,18 +93,33 @@ def error_object(error: errors.RouterError) -> dict[str, Any]:
     }
 
 
-def error_response(error: errors.RouterError, headers: dict[str, str] | None = None) -> Response:
-    """The whole response, with `Retry-After` where trying again can help."""
-    return plain_error(error_row(error).status, error_object(error), error_headers(error, headers))
+def anthropic_error_object(status: int, told: Mapping[str, Any]) -> dict[str, Any]:
+    """The same for Anthropic's clients; `told` is OpenAI's."""
+    # Claude Code makes its conversation shorter where it reads these words.
+    lead = "prompt is too long: " if told["code"] == ERROR_ROWS[errors.ContextTooLong].code else ""
+    kind = _ANTHROPIC_TYPES.get(status, "invalid_request_error" if status < _SERVERS_FAULT else "api_error")
+    return {"type": kind, "message": f"{lead}{told['message']}"}
 
 
-def error_headers(error: errors.RouterError, headers: dict[str, str] | None) -> dict[str, str]:
-    """The response's headers, with `Retry-After` in whole seconds where trying again can help."""
+def error_body(status: int, told: Mapping[str, Any], *, path: str, request_id: str | None) -> bytes:
+    """A response's body, in the form that the clients of the path's API read; `told` is OpenAI's error object."""
+    if path.startswith(ANTHROPICS):
+        error = anthropic_error_object(status, told)
+        return orjson.dumps({"type": "error", "error": error, "request_id": request_id})
+    return orjson.dumps({"error": told})
+
+
+def error_response(error: errors.RouterError, scope: Scope, headers: Mapping[str, str] | None = None) -> Response:
+    """The whole response, with `Retry-After` in whole seconds where trying again can help."""
     retry_after_s = getattr(error, "retry_after_s", None)
     extra = {"retry-after": str(max(1, round(retry_after_s)))} if retry_after_s else {}
-    return {**(headers or {}), **extra}
+    return plain_error(error_row(error).status, error_object(error), scope, {**(headers or {}), **extra})
 
 
-def plain_error(status: int, error: dict[str, Any], headers: dict[str, str] | None = None) -> Response:
-    """An OpenAI error object as a response."""
-    return Response(orjson.dumps({"error": error}), status_code=status, media_type="application/json", headers=headers)
+def plain_error(
+    status: int, told: Mapping[str, Any], scope: Scope, headers: Mapping[str, str] | None = None
+) -> Response:
+    """An OpenAI error object as the response to the request of `scope`."""
+    request_id = scope.get("state", {}).get("request_id")
+    body = error_body(status, told, path=scope["path"], request_id=request_id)
+    return Response(body, status_code=status, media_type="application/json", headers=headers)

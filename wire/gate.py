@@ -139,4 +139,4 @@ async def _refuse(
     error: RouterError, scope: Scope, receive: Receive, send: Send, headers: dict[str, str] | None = None
 ) -> None:
     log.warning("refused", id=scope["state"]["request_id"], code=error_row(error).code)
-    await error_response(error, headers)(scope, receive, send)
+    await error_response(error, scope, headers)(scope, receive, send)

@@ -31,7 +31,7 @@ class IntakeMiddleware:
             await self._app(scope, receive, send)
             return
         if self._intake.closed:
-            await error_response(STOPPING)(scope, receive, send)
+            await error_response(STOPPING, scope)(scope, receive, send)
             return
         self._intake.running += 1
         try:

@@ -7,13 +7,11 @@ from pathlib import Path
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import BaseModel, ConfigDict, ValidationError
-from starlette.requests import ClientDisconnect
+from pydantic import BaseModel, ConfigDict
 
 from config.errors import BadRequest, BankNotFound, Forbidden, MemoryDisabled
 from retrievers.types import BankStatus
 from wire.body import read_json
-from wire.errors import NGINX_CLIENT_GONE
 from wire.memory_replies import (
     BankReply,
     SearchReply,
@@ -22,8 +20,8 @@ from wire.memory_replies import (
     search_reply,
     status_reply,
 )
-from wire.problems import first_problem
 from wire.service import RouterService, service_of
+from wire.validate import validated
 
 MAX_WORKSPACE_CHARS = 4_096
 MAX_PASSAGES = 50
@@ -89,10 +87,7 @@ async def memory_search(
 async def memory_refresh(request: Request, workspace: WorkspaceQuery = None) -> BankReply | Response:
     """Forget what is kept of the bank, read it afresh and start to index it; `/memory/status` tells how far that is."""
     service = service_of(request)
-    try:
-        asked = await _refresh_request(request, service)
-    except ClientDisconnect:
-        return Response(status_code=NGINX_CLIENT_GONE)
+    asked = await _refresh_request(request, service)
     place = await _workspace(service, asked.workspace if asked.workspace is not None else workspace)
     status = await service.memory.refresh(place)
     await _check_found(service, status)
@@ -103,10 +98,7 @@ async def _refresh_request(request: Request, service: RouterService) -> RefreshR
     if request.headers.get("content-length", "0") == "0" and "transfer-encoding" not in request.headers:
         return RefreshRequest()
     body = await read_json(request, max_bytes=service.settings.server.max_body_bytes)
-    try:
-        return RefreshRequest.model_validate(body)
-    except ValidationError as error:
-        raise first_problem(error) from None
+    return validated(RefreshRequest, body)
 
 
 async def _workspace(service: RouterService, asked: str | None) -> Path:

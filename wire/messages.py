@@ -6,22 +6,18 @@ import asyncio
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
-from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse
 
 from chains.counting import count_json, count_message
 from chains.turn import Turn
-from config.errors import RouterError
 from wire.chunks import Stamp
-from wire.errors import NGINX_CLIENT_GONE
 from wire.limits import read_bounded_json
 from wire.messages_parse import as_chat
 from wire.messages_request import CountRequest, MessagesRequest
-from wire.messages_writer import MessagesWriter, messages_error
+from wire.messages_writer import MessagesWriter
 from wire.openai_request import ChatRequest
 from wire.parse import ParsedRequest, parse_turn
 from wire.replies import AnthropicMessage, TokenCount
-from wire.request_id import HEADER, request_id_of
 from wire.serve_turn import MakeWriter, serve_turn
 from wire.service import service_of
 from wire.validate import validated
@@ -32,19 +28,14 @@ routes = APIRouter()
 @routes.post("/v1/messages", response_model=AnthropicMessage)
 async def messages(request: Request) -> Response:
     """Answer a conversation in Anthropic's format, streamed or whole."""
-    return await serve_turn(request, _read, id_prefix="msg_", refuse=messages_error)
+    return await serve_turn(request, _read, id_prefix="msg_")
 
 
 @routes.post("/v1/messages/count_tokens", response_model=TokenCount)
 async def count_tokens(request: Request) -> Response:
     """Count what a conversation's prompt would have, by the router's own tokenizer and without memory."""
-    try:
-        body = await read_bounded_json(request, service_of(request).settings.server)
-        turn = parse_turn(as_chat(validated(CountRequest, body)), request.headers).turn
-    except RouterError as error:
-        return messages_error(error, {HEADER: request_id_of(request)})
-    except ClientDisconnect:
-        return Response(status_code=NGINX_CLIENT_GONE)
+    body = await read_bounded_json(request, service_of(request).settings.server)
+    turn = parse_turn(as_chat(validated(CountRequest, body)), request.headers).turn
     return JSONResponse({"input_tokens": await asyncio.to_thread(_tokens, turn)})
 
 

@@ -46,7 +46,7 @@ def as_chat(request: CountRequest) -> ChatRequest:
     if (output := request.output_config) and output.format:
         schema = {"name": "answer", "schema": output.format.schema_}
         chat["response_format"] = {"type": "json_schema", "json_schema": schema}
-    if request.tool_choice and request.tools:
+    if request.tool_choice:
         chat |= _tool_choice(request.tool_choice)
     if isinstance(request, MessagesRequest):
         chat |= {
@@ -54,9 +54,10 @@ def as_chat(request: CountRequest) -> ChatRequest:
             "max_completion_tokens": request.max_tokens,
             "temperature": request.temperature,
             "top_p": request.top_p,
-            "stop": request.stop_sequences,
         }
-    return parse_chat_request(chat)
+    asked = parse_chat_request(chat, response_format="output_config.format")
+    # More of them than a chat may have.
+    return asked.model_copy(update={"stop": request.stop_sequences} if isinstance(request, MessagesRequest) else None)
 
 
 def _effort(request: CountRequest) -> str | None:

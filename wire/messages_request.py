@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
-from wire.refused import Refused, refuse_fields
+from wire.refused import Refused, only_tools_of_type, refuse_fields
 
+MAX_STOPS = 16
+MAX_STOP_CHARS = 1000
 REFUSED: Refused = {
+    "compaction": ((), "no model here writes such blocks: ask for a summary in words"),
     "container": ((), "no code runs here"),
+    "diagnostics": ((), "the models' server does not tell why it read a prompt anew"),
     "mcp_servers": (([],), "nothing here connects to MCP servers: let your agent do that"),
-    "prefill": ((), "the models here cannot be made to go on with a text"),
+    "thread": ((), "nothing is stored here: send the whole conversation as messages"),
     "top_k": ((), "the models here are called without it: send top_p"),
 }
 IMAGE_TYPES = Literal["image/jpeg", "image/png", "image/gif", "image/webp"]
+
+_BASE64 = re.compile(r"[A-Za-z0-9+/=\s]+")
 
 
 class _Block(BaseModel):
@@ -28,12 +35,18 @@ class TextBlock(_Block):
     text: str
 
 
+def _check_base64(data: str) -> str:
+    if not _BASE64.fullmatch(data):
+        raise ValueError("must be an image in base64")
+    return data
+
+
 class Base64Source(_Block):
     """An image's bytes; only these, as the service fetches nothing."""
 
     type: Literal["base64"]
     media_type: IMAGE_TYPES
-    data: str = Field(min_length=1, pattern=r"^[A-Za-z0-9+/=\s]+$")
+    data: Annotated[str, AfterValidator(_check_base64)]
 
 
 class ImageBlock(_Block):
@@ -88,7 +101,8 @@ AssistantBlock = Annotated[
     TextBlock | ToolUseBlock | ThinkingBlock | RedactedThinkingBlock, Field(discriminator="type")
 ]
 UserContent = Annotated[
-    Annotated[str, Tag("text")] | Annotated[list[UserBlock], Tag("blocks")], Discriminator(_kind_of_content)
+    Annotated[str, Tag("text")] | Annotated[list[UserBlock], Field(min_length=1), Tag("blocks")],
+    Discriminator(_kind_of_content),
 ]
 AssistantContent = Annotated[
     Annotated[str, Tag("text")] | Annotated[list[AssistantBlock], Tag("blocks")], Discriminator(_kind_of_content)
@@ -125,7 +139,7 @@ Message = Annotated[UserMessage | AssistantMessage | SystemMessage, Field(discri
 class Tool(_Block):
     """A tool on offer; those that run at Anthropic's are not to be had here."""
 
-    type: Literal["custom"] | None = None
+    type: Annotated[Literal["custom"] | None, only_tools_of_type("custom")] = None
     name: str = Field(min_length=1, max_length=256)
     description: str | None = None
     input_schema: dict[str, Any]
@@ -197,5 +211,7 @@ class MessagesRequest(CountRequest):
     stream: bool | None = False
     temperature: float | None = Field(default=None, ge=0, le=1)
     top_p: float | None = Field(default=None, ge=0, le=1)
-    stop_sequences: list[str] | None = None
+    stop_sequences: list[Annotated[str, Field(max_length=MAX_STOP_CHARS)]] | None = Field(
+        default=None, max_length=MAX_STOPS
+    )
     metadata: Metadata | None = None

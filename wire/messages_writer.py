@@ -6,27 +6,16 @@ from collections.abc import Sequence
 from typing import Any
 
 import orjson
-from starlette.responses import Response
 
 from chains.events import Finished, RouterEvent, Usage
-from config.errors import ContextTooLong, RouterError
+from config.errors import RouterError
 from wire.chunks import Stamp
-from wire.errors import error_headers, error_row
+from wire.errors import anthropic_error_object, error_object, error_row
 from wire.segments import Kind, Segment, segment_of, segments
 from wire.sse import encode_event
 from wire.writer import Explanation
 
 _STOP_REASONS = {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool_use"}
-_ERROR_TYPES = {
-    400: "invalid_request_error",
-    401: "authentication_error",
-    403: "permission_error",
-    404: "not_found_error",
-    413: "request_too_large",
-    429: "rate_limit_error",
-    503: "overloaded_error",
-    504: "timeout_error",
-}
 _EMPTY: dict[Kind, dict[str, Any]] = {
     "text": {"type": "text", "text": ""},
     "reasoning": {"type": "thinking", "thinking": "", "signature": ""},
@@ -70,16 +59,14 @@ class MessagesWriter:
         return encode_event({"type": "message_stop"})
 
     def broken(self, error: RouterError, *, spoke: bool) -> bytes:  # noqa: ARG002 - no client here minds
-        return encode_event({"type": "error", "error": _error(error)})
+        told = anthropic_error_object(error_row(error).status, error_object(error))
+        return encode_event({"type": "error", "error": told})
 
     def whole(self, events: Sequence[RouterEvent], explanation: Explanation) -> Json:
         finished = events[-1]
         assert isinstance(finished, Finished)  # noqa: S101 - how every whole answer ends
         blocks = [_block(piece) for piece in segments(events) if not self._is_hidden(piece)]
         return self._message(blocks, _STOP_REASONS[finished.reason], finished.usage) | _router(explanation)
-
-    def refused(self, error: RouterError, headers: dict[str, str]) -> Response:
-        return messages_error(error, headers)
 
     def _is_hidden(self, piece: Segment) -> bool:
         return piece.kind == "reasoning" and not self._with_thinking
@@ -107,18 +94,6 @@ class MessagesWriter:
             "stop_sequence": None,
             "usage": _usage(usage),
         }
-
-
-def messages_error(error: RouterError, headers: dict[str, str] | None = None) -> Response:
-    """An error as Anthropic's clients read it."""
-    body = orjson.dumps({"type": "error", "error": _error(error), "request_id": (headers or {}).get("x-request-id")})
-    return Response(body, error_row(error).status, media_type="application/json", headers=error_headers(error, headers))
-
-
-def _error(error: RouterError) -> Json:
-    # Claude Code makes its conversation shorter where it reads these words.
-    lead = "prompt is too long: " if isinstance(error, ContextTooLong) else ""
-    return {"type": _ERROR_TYPES.get(error_row(error).status, "api_error"), "message": lead + error.message}
 
 
 def _block(piece: Segment) -> Json:

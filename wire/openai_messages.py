@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag
 
 _DATA_URI = re.compile(r"data:image/[a-zA-Z0-9.+-]+;base64,[A-Za-z0-9+/=\s]+")
 
@@ -23,17 +23,19 @@ class TextPart(Part):
     text: str
 
 
+def _check_data_uri(url: str) -> str:
+    if not _DATA_URI.fullmatch(url):
+        raise ValueError("must be a data URI (data:image/png;base64,…), as the service fetches nothing")
+    return url
+
+
+DataUri = Annotated[str, AfterValidator(_check_data_uri)]
+
+
 class ImageUrl(Part):
     """An image as a data URI."""
 
-    url: str
-
-    @field_validator("url")
-    @classmethod
-    def _is_data_uri(cls, url: str) -> str:
-        if not _DATA_URI.fullmatch(url):
-            raise ValueError("must be a data URI (data:image/png;base64,…), as the service fetches nothing")
-        return url
+    url: DataUri
 
 
 class ImagePart(Part):
@@ -63,7 +65,8 @@ def _kind_of_content(value: Any) -> str:
 
 
 UserContent = Annotated[
-    Annotated[str, Tag("text")] | Annotated[list[UserPart], Tag("parts")], Discriminator(_kind_of_content)
+    Annotated[str, Tag("text")] | Annotated[list[UserPart], Field(min_length=1), Tag("parts")],
+    Discriminator(_kind_of_content),
 ]
 TextContent = Annotated[
     Annotated[str, Tag("text")] | Annotated[list[TextPart], Tag("parts")], Discriminator(_kind_of_content)

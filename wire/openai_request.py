@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
 from config.errors import BadRequest
 from wire.openai_messages import Message, Part
-from wire.refused import Refused, refuse_fields
+from wire.refused import Refused, only_tools_of_type, refuse_fields
 
-MAX_STOPS = 16
+MAX_STOPS = 4
 MAX_STOP_CHARS = 1000
 REFUSED: Refused = {
     "audio": ((), "the models here do not speak"),
@@ -40,7 +41,7 @@ class FunctionSpec(Part):
 class ToolSpec(Part):
     """A tool on offer."""
 
-    type: Literal["function"]
+    type: Annotated[Literal["function"], only_tools_of_type("function")]
     function: FunctionSpec
 
     def as_sent(self) -> dict[str, Any]:
@@ -57,7 +58,7 @@ class NamedFunction(Part):
 class NamedTool(Part):
     """`tool_choice` as an object."""
 
-    type: Literal["function"]
+    type: Annotated[Literal["function"], only_tools_of_type("function")]
     function: NamedFunction
 
 
@@ -159,8 +160,22 @@ class ChatRequest(BaseModel):
                     param="tool_choice",
                 )
         if self.tool_choice == "required" and not names:
-            raise BadRequest("tool_choice is required, but there are no tools: send some.", param="tools")
+            raise BadRequest("tool_choice asks for a call, but there are no tools: send some.", param="tools")
+        if self.tools and self.tool_choice != "none" and self.answer_form is not None:
+            raise BadRequest(
+                "response_format and tools cannot both bind an answer here: send tool_choice none, or no "
+                "response_format.",
+                param="response_format",
+            )
         return self
+
+    @property
+    def answer_form(self) -> Mapping[str, Any] | Literal["json"] | None:
+        """What the answer must be: of this JSON schema, any JSON, or (None) any text."""
+        wanted = self.response_format
+        if wanted is None or wanted.type == "text":
+            return None
+        return wanted.json_schema.schema_ if wanted.json_schema else "json"
 
     @property
     def stops(self) -> tuple[str, ...]:

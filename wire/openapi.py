@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from wire.embeddings import EmbeddingsRequest
+from wire.errors import ANTHROPICS
 from wire.memory_replies import ErrorReply
 from wire.messages_request import CountRequest, MessagesRequest
 from wire.openai_request import ChatRequest
@@ -25,7 +26,6 @@ _BODIES: Mapping[str, type[BaseModel]] = {
     "/v1/messages/count_tokens": CountRequest,
     "/v1/embeddings": EmbeddingsRequest,
 }
-_ANTHROPICS = "/v1/messages"
 _STREAMS = ("/v1/chat/completions", "/v1/responses", "/v1/messages")
 _ONLY_STREAMS = ("/stream", "/stream_log")
 _EVENT = {"type": "object", "properties": {"event": {"type": "string"}, "data": {"type": "string"}}}
@@ -73,8 +73,7 @@ def _document(app: FastAPI) -> Json:
 def _tell_errors(path: str, responses: Json) -> None:
     """Every route's errors are objects of ours; FastAPI's own 422 never comes."""
     responses.pop("422", None)
-    schema: Json = {"$ref": f"{_PREFIX}{ErrorReply.__name__}"}
-    if path.startswith(_ANTHROPICS):
-        schema = {"anyOf": [{"$ref": f"{_PREFIX}{AnthropicError.__name__}"}, schema]}
+    reply = AnthropicError if path.startswith(ANTHROPICS) else ErrorReply
+    schema: Json = {"$ref": f"{_PREFIX}{reply.__name__}"}
     for status, meaning in (("4XX", "What is wrong, and what to do."), ("5XX", "What failed; trying again may help.")):
         responses[status] = {"description": meaning, "content": {"application/json": {"schema": schema}}}

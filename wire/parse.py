@@ -12,7 +12,6 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, System
 
 from chains.marks import find_mark, without_marks
 from chains.turn import Sampling, ToolChoice, Turn
-from config.errors import BadRequest
 from config.schema import MODES, Mode
 from wire.body import nests_too_deep
 from wire.cline import Dialect, understand, without_marks_of_person
@@ -47,11 +46,7 @@ class ParsedRequest:
 
 
 def parse_turn(request: ChatRequest, headers: Mapping[str, str]) -> ParsedRequest:
-    """Understand a request; `headers` by lower-case name.
-
-    Raises:
-        BadRequest: fields that contradict each other.
-    """
+    """Understand a request; `headers` by lower-case name."""
     offered = tuple(tool.as_sent() for tool in request.tools or [])
     messages = tuple(_message(message) for message in request.messages)
     seen = understand(messages, [tool["function"]["name"] for tool in offered])
@@ -70,7 +65,7 @@ def parse_turn(request: ChatRequest, headers: Mapping[str, str]) -> ParsedReques
         tool_choice=_tool_choice(request),
         one_call=request.parallel_tool_calls is False,
         sampling=_sampling(request),
-        answer_schema=_answer_schema(request),
+        answer_schema=request.answer_form,
         session=_session(headers, metadata),
         mark=find_mark(seen.person_text),
         previous_text=without_marks(seen.previous_text),
@@ -168,18 +163,6 @@ def _sampling(request: ChatRequest) -> Sampling:
         answer_limit_tokens=request.max_completion_tokens or request.max_tokens,
         think=None if effort is None else effort not in {"none", "minimal"},
     )
-
-
-def _answer_schema(request: ChatRequest) -> Any:
-    wanted = request.response_format
-    if wanted is None or wanted.type == "text":
-        return None
-    if request.tools and request.tool_choice != "none":
-        raise BadRequest(
-            "response_format and tools cannot both bind an answer here: send tool_choice none, or no response_format.",
-            param="response_format",
-        )
-    return wanted.json_schema.schema_ if wanted.json_schema else "json"
 
 
 def _mode(metadata: Mapping[str, Any]) -> Mode:

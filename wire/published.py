@@ -93,7 +93,7 @@ class PublishedGraph(RunnableGenerator[Any, Any]):
         try:
             return self._asked.model_validate(question).graph_input()
         except ValidationError as error:
-            raise bad_question(error) from None
+            raise bad_question(error, question) from None
 
     def _routed(self, routed: Routed) -> AIMessageChunk:
         decision = routed.decision

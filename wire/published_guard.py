@@ -36,7 +36,7 @@ class PublishedGuard:
             body = await read_body(Request(scope, receive), max_bytes=self._max_bytes)
             _check(scope["path"], decode_json(body))
         except BadRequest as error:
-            await error_response(error)(scope, receive, send)
+            await error_response(error, scope)(scope, receive, send)
             return
         except ClientDisconnect:
             return

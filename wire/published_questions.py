@@ -92,9 +92,9 @@ def route_line(decision: RouteDecision) -> str:
     return f"→ {decision.role} · {decision.model} · {' '.join(decision.reason.split())}\n\n"
 
 
-def bad_question(error: ValidationError) -> BadRequest:
+def bad_question(error: ValidationError, question: Any = None) -> BadRequest:
     """What is wrong with a question, without its text."""
-    return first_problem(error, whole="input")
+    return first_problem(error, question, whole="input")
 
 
 def _without_route_line(message: Any) -> Any:

@@ -8,6 +8,7 @@ from typing import Any
 from config.errors import BadRequest
 from wire.openai_request import ChatRequest
 from wire.responses_request import (
+    AllowedTools,
     CallItem,
     CallOutputItem,
     Content,
@@ -48,7 +49,8 @@ def as_chat(request: ResponsesRequest) -> ChatRequest:
             "response_format": _format(request),
             "reasoning_effort": request.reasoning.effort if request.reasoning else None,
             "metadata": request.metadata,
-        }
+        },
+        response_format="text.format",
     )
 
 
@@ -65,9 +67,10 @@ def _turns(items: Iterable[Item]) -> list[Json]:
         match item:
             case MessageItem(role="assistant"):
                 _join(turns, content=_text(item.content))
+            case MessageItem(role="user", content=list() as parts):
+                turns.append({"role": "user", "content": [_part(part) for part in parts]})
             case MessageItem():
-                content = item.content if isinstance(item.content, str) else [_part(part) for part in item.content]
-                turns.append({"role": item.role, "content": content})
+                turns.append({"role": item.role, "content": _text(item.content)})
             case CallItem():
                 call = {"id": item.call_id, "function": {"name": item.name, "arguments": item.arguments}}
                 _join(turns, tool_calls=[call])
@@ -119,9 +122,17 @@ def _tool(tool: Tool) -> Json:
 
 
 def _tool_choice(request: ResponsesRequest) -> Any:
-    if isinstance(request.tool_choice, NamedTool):
-        return {"type": "function", "function": {"name": request.tool_choice.name}}
-    return request.tool_choice
+    match request.tool_choice:
+        case NamedTool() as tool:
+            return _named(tool)
+        case AllowedTools(mode=mode, tools=tools):
+            return {"type": "allowed_tools", "allowed_tools": {"mode": mode, "tools": [_named(tool) for tool in tools]}}
+        case mode:
+            return mode
+
+
+def _named(tool: NamedTool) -> Json:
+    return {"type": "function", "function": {"name": tool.name}}
 
 
 def _format(request: ResponsesRequest) -> Json | None:

@@ -4,14 +4,29 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
-from wire.refused import Refused, refuse_fields
+from wire.openai_messages import DataUri
+from wire.refused import Refused, only_tools_of_type, refuse_fields
 
 REFUSED: Refused = {
     "background": ((False,), "an answer ends with its request"),
+    "background_options": ((), "an answer ends with its request"),
+    "context_management": (([],), "nothing is left out of a conversation in silence"),
     "conversation": ((), "nothing is stored here: send the whole conversation as input"),
     "max_tool_calls": ((), "no tool runs here"),
+    "moderation": ((), "nothing is moderated here"),
     "previous_response_id": ((), "nothing is stored here: send the whole conversation as input"),
     "prompt": ((), "no prompts are stored here: send it as instructions"),
     "top_logprobs": ((0,), "the models here give no log probabilities"),
@@ -41,7 +56,7 @@ class ImagePart(_Item):
     """An image as a data URI."""
 
     type: Literal["input_image"]
-    image_url: str
+    image_url: DataUri
 
 
 def _kind_of_content(value: Any) -> str:
@@ -58,6 +73,13 @@ class MessageItem(_Item):
     type: Literal["message"] = "message"
     role: Literal["user", "assistant", "system", "developer"]
     content: Content
+
+    @field_validator("content")
+    @classmethod
+    def _says_something(cls, content: Content, info: ValidationInfo) -> Content:
+        if content == [] and info.data.get("role") == "user":
+            raise ValueError("has 0 entries: send at least 1")
+        return content
 
 
 class CallItem(_Item):
@@ -111,7 +133,7 @@ Input = Annotated[Annotated[str, Tag("text")] | Annotated[list[Item], Tag("parts
 class Tool(_Item):
     """A function on offer; tools that run at OpenAI's are not to be had here."""
 
-    type: Literal["function"]
+    type: Annotated[Literal["function"], only_tools_of_type("function")]
     name: str = Field(min_length=1, max_length=256)
     description: str | None = None
     parameters: dict[str, Any] | None = None
@@ -121,8 +143,31 @@ class Tool(_Item):
 class NamedTool(_Item):
     """`tool_choice` as an object."""
 
-    type: Literal["function"]
+    type: Annotated[Literal["function"], only_tools_of_type("function")]
     name: str = Field(min_length=1)
+
+
+class AllowedTools(_Item):
+    """`tool_choice` as a choice among the tools on offer."""
+
+    type: Literal["allowed_tools"]
+    mode: Literal["auto", "required"]
+    tools: list[NamedTool] = Field(min_length=1)
+
+
+def _kind_of_choice(value: Any) -> str:
+    if isinstance(value, str):
+        return "mode"
+    kind = value.get("type") if isinstance(value, dict) else getattr(value, "type", None)
+    return "allowed" if kind == "allowed_tools" else "named"
+
+
+ToolChoice = Annotated[
+    Annotated[Literal["none", "auto", "required"], Tag("mode")]
+    | Annotated[NamedTool, Tag("named")]
+    | Annotated[AllowedTools, Tag("allowed")],
+    Discriminator(_kind_of_choice),
+]
 
 
 class TextFormat(_Item):
@@ -133,16 +178,29 @@ class TextFormat(_Item):
     schema_: dict[str, Any] | None = Field(default=None, alias="schema")
 
 
+def _check_verbosity(verbosity: Any) -> Any:
+    if verbosity in ("low", "high"):
+        raise ValueError("the models here have no such setting: ask for it in words")
+    return verbosity
+
+
 class TextConfig(_Item):
     """The answer's format."""
 
     format: TextFormat | None = None
+    verbosity: Annotated[Literal["medium"] | None, BeforeValidator(_check_verbosity)] = None
 
 
 class Reasoning(_Item):
     """How much the model may think."""
 
     effort: Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"] | None = None
+
+
+def _check_included(wanted: str) -> str:
+    if wanted == "message.output_text.logprobs":
+        raise ValueError("the models here give no log probabilities")
+    return wanted
 
 
 class ResponsesRequest(BaseModel):
@@ -155,7 +213,7 @@ class ResponsesRequest(BaseModel):
     instructions: str | None = None
     stream: bool | None = False
     tools: list[Tool] | None = None
-    tool_choice: Literal["none", "auto", "required"] | NamedTool | None = None
+    tool_choice: ToolChoice | None = None
     parallel_tool_calls: bool | None = None
     temperature: float | None = Field(default=None, ge=0, le=2)
     top_p: float | None = Field(default=None, ge=0, le=1)
@@ -163,6 +221,7 @@ class ResponsesRequest(BaseModel):
     text: TextConfig | None = None
     reasoning: Reasoning | None = None
     metadata: dict[str, Any] | None = None
+    include: list[Annotated[str, AfterValidator(_check_included)]] | None = None
 
     @model_validator(mode="before")
     @classmethod

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from starlette.responses import Response
-
 from chains.events import Finished, RouterEvent, Usage
 from config.errors import RouterError
 from wire.chunks import Stamp
-from wire.errors import error_response, error_row
+from wire.errors import error_row
 from wire.responses_request import ResponsesRequest
 from wire.segments import Segment, joined, segment_of, segments
 from wire.sse import HEARTBEAT, encode_event
@@ -67,9 +65,6 @@ class ResponsesWriter:
         assert isinstance(finished, Finished)  # noqa: S101 - how every whole answer ends
         self._finished = finished
         return self._response(self._status()) | ({"router": explanation} if explanation else {})
-
-    def refused(self, error: RouterError, headers: dict[str, str]) -> Response:
-        return error_response(error, headers)
 
     def _event(self, kind: str, **fields: Any) -> bytes:
         number, self._number = self._number, self._number + 1

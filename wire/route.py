@@ -7,21 +7,17 @@ from typing import Any
 
 import orjson
 from fastapi import APIRouter, Request, Response
-from starlette.requests import ClientDisconnect
 
 from chains.decision import RouteDecision
 from chains.ledger import Ledger
 from chains.turn import Turn
-from config.errors import RouterError
 from graphs.kept_memory import block_tokens, that_fit
 from graphs.planning import plan
 from graphs.state import RouteUpdate
-from wire.errors import NGINX_CLIENT_GONE, error_response
 from wire.journal import decision_headers
 from wire.limits import read_bounded_json
 from wire.parse import parse_turn
 from wire.replies import RouteExplained
-from wire.request_id import HEADER, request_id_of
 from wire.service import RouterService, service_of
 from wire.validate import parse_chat_request
 
@@ -32,17 +28,11 @@ routes = APIRouter()
 async def explain_route(request: Request) -> Response:
     """Decide as for `POST /v1/chat/completions`, with the same body; answers with the decision and the ledger."""
     service = service_of(request)
-    request_id = {HEADER: request_id_of(request)}
-    try:
-        body = await read_bounded_json(request, service.settings.server)
-        parsed = parse_turn(parse_chat_request(body), request.headers)
-        decision, ledger = await explain(parsed.turn, service)
-    except RouterError as error:
-        return error_response(error, request_id)
-    except ClientDisconnect:
-        return Response(status_code=NGINX_CLIENT_GONE)
-    headers = request_id | decision_headers(decision)
-    return Response(orjson.dumps(explanation(decision, ledger)), media_type="application/json", headers=headers)
+    body = await read_bounded_json(request, service.settings.server)
+    parsed = parse_turn(parse_chat_request(body), request.headers)
+    decision, ledger = await explain(parsed.turn, service)
+    told = orjson.dumps(explanation(decision, ledger))
+    return Response(told, media_type="application/json", headers=decision_headers(decision))
 
 
 async def explain(turn: Turn, service: RouterService) -> tuple[RouteDecision, Ledger]:

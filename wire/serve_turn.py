@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -14,7 +13,7 @@ from config.errors import RouterError
 from graphs.state import RouterInput
 from wire.answering import Pace, StreamResponse, WholeResponse
 from wire.chunks import Stamp
-from wire.errors import NGINX_CLIENT_GONE, error_response, error_row
+from wire.errors import error_row
 from wire.limits import read_bounded_json
 from wire.openai_request import ChatRequest
 from wire.parse import ParsedRequest, parse_turn
@@ -26,17 +25,15 @@ from wire.writer import AnswerWriter
 
 MakeWriter = Callable[[Stamp, ParsedRequest], AnswerWriter]
 ReadBody = Callable[[Any], tuple[ChatRequest, MakeWriter]]
-Refuse = Callable[[RouterError, dict[str, str]], Response]
 
 
-async def serve_turn(request: Request, read: ReadBody, *, id_prefix: str, refuse: Refuse = error_response) -> Response:
-    """Answer, streamed or whole. All that can be refused is refused before the first byte.
+async def serve_turn(request: Request, read: ReadBody, *, id_prefix: str) -> Response:
+    """Answer, streamed or whole. All that can be refused is refused before the first byte, by raising why.
 
     Args:
         request: its body is read here, within the limits.
         read: validates a decoded body and says who writes the answer; raises `BadRequest`.
         id_prefix: what the answer's id begins with.
-        refuse: how the API tells an error before there is a writer.
     """
     service = service_of(request)
     server = service.settings.server
@@ -47,12 +44,12 @@ async def serve_turn(request: Request, read: ReadBody, *, id_prefix: str, refuse
         parsed = parse_turn(chat, request.headers)
     except RouterError as error:
         journal.close(error_row(error).code)
-        return refuse(error, journal.headers())
+        raise
     except ClientDisconnect:
         journal.close("client_gone")
-        return Response(status_code=NGINX_CLIENT_GONE)
+        raise
     journal.dialect, journal.stream = parsed.dialect, parsed.stream
-    writer = make_writer(Stamp(f"{id_prefix}{journal.request_id}", int(time.time()), server.model_id), parsed)
+    writer = make_writer(Stamp(f"{id_prefix}{journal.request_id}", int(service.now()), server.model_id), parsed)
     send = StreamResponse if parsed.stream else WholeResponse
     turn = parsed.turn
     open_run = partial(

@@ -24,7 +24,7 @@ class RouterService:
     """A running router: the compiled graph, the collaborators of its nodes, and what `/health` looks at.
 
     `embedding_threads` are those of clients' texts, which must not hold the threads that chats need.
-    `sessions_note` says why no session is remembered where that was wanted.
+    `sessions_note` says why no session is remembered where that was wanted; `now` is the time of day in Unix seconds.
     """
 
     settings: Settings
@@ -36,6 +36,7 @@ class RouterService:
     embedding_threads: Executor
     version: str
     sessions_note: str | None = None
+    now: Callable[[], float] = time.time
     recent: RecentRequests = field(default_factory=RecentRequests)
     watchers: tuple[Callable[[RequestJournal], None], ...] = ()
     started: float = field(default_factory=time.monotonic)

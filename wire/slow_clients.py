@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-import orjson
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from config.errors import HeadTooLarge, RouterError, TooSlow
-from wire.errors import error_object, error_row
+from wire.errors import error_body, error_object, error_row
 
 MAX_HEAD_BYTES = 64 * 1024
 
@@ -24,6 +23,7 @@ class PatientProtocol(HttpToolsProtocol):
 
     def __init__(self, *given: Any, head_timeout_s: float, body_timeout_s: float, **named: Any) -> None:
         super().__init__(*given, **named)
+        self.url = b""
         self._head_timeout_s = head_timeout_s
         self._body_timeout_s = body_timeout_s
         self._timer: asyncio.TimerHandle | None = None
@@ -118,9 +118,11 @@ class PatientProtocol(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         if (self._is_idle() and self._head_bytes) if self._in_head else not self.cycle.response_started:
-            body = orjson.dumps({"error": error_object(error)})
+            status = error_row(error).status
+            path = self.url.decode("ascii", "replace")
+            body = error_body(status, error_object(error), path=path, request_id=None)
             head = b"content-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % len(body)
-            self.transport.write(STATUS_LINE[error_row(error).status] + head + body)
+            self.transport.write(STATUS_LINE[status] + head + body)
         if self.cycle is not None:
             self.cycle.disconnected = True
             self.cycle.message_event.set()

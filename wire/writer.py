@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from starlette.responses import Response
-
 from chains.events import Finished, RouterEvent, Usage
 from config.errors import RouterError
 from wire.chunks import Stamp, completion, error_chunk, event_chunk, first_chunk, usage_chunk
-from wire.errors import error_response
 from wire.sse import DONE, HEARTBEAT, encode
 
 Explanation = Mapping[str, Any] | None
@@ -48,10 +45,6 @@ class AnswerWriter(Protocol):
         """The answer as one JSON object; the last event is the `Finished`."""
         ...
 
-    def refused(self, error: RouterError, headers: dict[str, str]) -> Response:
-        """The answer to a request that fails before its first byte."""
-        ...
-
 
 class ChatWriter:
     """Writes chat completions; `lenient_end` for Cline's SDK, which gives up at an error object."""
@@ -86,6 +79,3 @@ class ChatWriter:
 
     def whole(self, events: Sequence[RouterEvent], explanation: Explanation) -> dict[str, Any]:
         return completion(self._stamp, events, explanation)
-
-    def refused(self, error: RouterError, headers: dict[str, str]) -> Response:
-        return error_response(error, headers)

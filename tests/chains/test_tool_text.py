@@ -286,9 +286,9 @@ def test_time_grows_with_the_length_only(part: str) -> None:
 
     def taken_s(chars: int) -> float:
         pieces = pieces_of(part * (chars // len(part)), 1000)
-        started = time.perf_counter()
+        started = time.thread_time()
         recognised(pieces, max_held_chars=1_000_000)
-        return time.perf_counter() - started
+        return time.thread_time() - started
 
     short, long = min(taken_s(10_000) for _ in range(3)), taken_s(80_000)
     assert long < 8 * short * 4

@@ -14,6 +14,7 @@ from tests.support.service import MODEL, Running
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 PIXEL = "iVBORw0KGgo="
+HOSTED = {"type": "input_image", "image_url": "https://example.com/a.png"}
 WEATHER: Any = {
     "type": "function",
     "name": "weather",
@@ -127,6 +128,15 @@ async def test_parses_an_answer_bound_to_a_schema(running: Running, openai: Asyn
         ({"background": True}, "background"),
         ({"truncation": "auto"}, "truncation"),
         ({"tools": [{"type": "web_search"}]}, "tools[0].type"),
+        ({"tools": [WEATHER, {"type": "custom", "name": "apply_patch"}]}, "tools[1].type"),
+        ({"tools": [WEATHER], "tool_choice": {"type": "web_search"}}, "tool_choice.type"),
+        ({"tool_choice": "required"}, "tools"),
+        ({"text": {"format": {"type": "json_object"}}, "tools": [WEATHER]}, "text.format"),
+        ({"text": {"verbosity": "low"}}, "text.verbosity"),
+        ({"include": ["message.output_text.logprobs"]}, "include[0]"),
+        ({"context_management": [{"type": "compaction"}]}, "context_management"),
+        ({"input": [{"role": "user", "content": []}]}, "input[0].content"),
+        ({"input": [{"role": "user", "content": [HOSTED]}]}, "input[0].content[0].image_url"),
         ({"input": []}, "input"),
         ({"input": [{"role": "user"}]}, "input[0].content"),
         ({"input": [{"type": "item_reference", "id": "x"}]}, "input[0].type"),
@@ -138,6 +148,14 @@ async def test_what_is_refused_is_named(openai: AsyncOpenAI, more: Any, param: s
     with pytest.raises(sdk.BadRequestError) as refused:
         await openai.responses.create(**({"model": MODEL, "input": "hello"} | more))
     assert refused.value.param == param
+
+
+async def test_only_some_of_the_tools_are_allowed(running: Running, openai: AsyncOpenAI) -> None:
+    allowed: Any = {"type": "allowed_tools", "mode": "auto", "tools": [{"type": "function", "name": "weather"}]}
+    tools: list[Any] = [WEATHER, {**WEATHER, "name": "clock"}]
+    more: Any = {"include": ["reasoning.encrypted_content"]}
+    await openai.responses.create(model=MODEL, input="hello", tools=tools, tool_choice=allowed, **more)
+    assert [tool["function"]["name"] for tool in running.ollama.chats[0]["tools"]] == ["weather"]
 
 
 async def test_an_answer_that_breaks_off_fails(running: Running, openai: AsyncOpenAI) -> None:

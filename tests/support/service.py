@@ -26,6 +26,7 @@ from config.load import load_settings
 from config.schema import Settings
 from server import build_app
 from tests.support.scripted_ollama import ScriptedOllama
+from wire.request_id import random_id
 from wire.service import RouterService
 from wire.serving import uvicorn_config
 
@@ -88,11 +89,17 @@ def settings_for(ollama_url: str, folder: Path, api_key: str | None = None, /, *
 
 @asynccontextmanager
 async def running_service(
-    ollama: ScriptedOllama, folder: Path, api_key: str | None = None, /, **sections: Section
+    ollama: ScriptedOllama,
+    folder: Path,
+    api_key: str | None = None,
+    new_id: Callable[[], str] = random_id,
+    now: Callable[[], float] = time.time,
+    /,
+    **sections: Section,
 ) -> AsyncIterator[Running]:
     """Start the service over `ollama`, wait until it knows its models, stop it again."""
     settings = settings_for(ollama.base_url, folder, api_key, **sections)
-    app = build_app(settings)
+    app = build_app(settings, new_id=new_id, now=now)
     tasks_before = asyncio.all_tasks()
     async with _serving(app, settings) as port:
         base_url = f"http://127.0.0.1:{port}"

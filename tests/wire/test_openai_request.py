@@ -86,7 +86,6 @@ def test_a_large_wrong_value_is_not_said_back() -> None:
         {"tools": [TOOL], "tool_choice": {"type": "function", "function": {"name": "f"}}},
         {"response_format": {"type": "text"}, "tools": [TOOL], "tool_choice": "required"},
         message(role="user", content=""),
-        message(role="user", content=[]),
         message(role="assistant", content=None, tool_calls=None),
         message(role="user", content="x", name="sam", cache_control={"type": "ephemeral"}),
     ],

@@ -212,9 +212,9 @@ def test_no_text_takes_long_to_understand(text: str) -> None:
         request = parse_chat_request(
             {"model": "m", "messages": [{"role": role, "content": content} for role, content in said]}
         )
-        started = time.perf_counter()
+        started = time.thread_time()
         parse_turn(request, {})
-        assert time.perf_counter() - started < MOST_S
+        assert time.thread_time() - started < MOST_S
 
 
 def test_a_workspace_header_is_utf_8() -> None:

@@ -10,9 +10,8 @@ from typing import Any
 
 import orjson
 from fastapi import APIRouter, Request, Response
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect
 from starlette.responses import HTMLResponse, StreamingResponse
 
 from chains.ledger import Ledger
@@ -21,16 +20,14 @@ from config.errors import RequestNotKept
 from config.schema import Mode
 from retrievers.types import Retrieval
 from wire.cline_settings import cline_settings
-from wire.errors import NGINX_CLIENT_GONE
 from wire.limits import read_bounded_json
 from wire.page.board import REFRESH_S, Board
 from wire.page.rendering import render
 from wire.parse import parse_turn
-from wire.problems import first_problem
 from wire.route import explain
 from wire.service import RouterService, service_of
 from wire.sse import HEARTBEAT
-from wire.validate import parse_chat_request
+from wire.validate import parse_chat_request, validated
 
 HEARTBEAT_S = 15.0
 # Nothing on the page may run or be fetched but the page's own files: a memory bank may hold anything.
@@ -108,12 +105,7 @@ async def past_request(request: Request, request_id: str) -> HTMLResponse:
 async def try_request(request: Request) -> Response:
     """Who would answer, and what the memory bank would add; calls no model."""
     service = service_of(request)
-    try:
-        tried = Tried.model_validate(await read_bounded_json(request, service.settings.server))
-    except ValidationError as error:
-        raise first_problem(error) from None
-    except ClientDisconnect:
-        return Response(status_code=NGINX_CLIENT_GONE)
+    tried = validated(Tried, await read_bounded_json(request, service.settings.server))
     turn = _turn(tried, service)
     decision, ledger = await explain(turn, service)
     found = await _recalled(turn, ledger, service)
