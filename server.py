@@ -248,7 +248,7 @@ def serve(settings: Settings) -> None:
 
 def main() -> None:
     """The command line: `python server.py --help`."""
-    build_terminal(Parts(load_settings, serve, open_router, open_memory, open_sessions))()
+    build_terminal(Parts(package_version(), load_settings, serve, open_router, open_memory, open_sessions))()
 
 
 if __name__ == "__main__":

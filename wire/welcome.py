@@ -26,8 +26,9 @@ def welcome(settings: Settings, base_url: str, status: BackendStatus, bank: Bank
         _rows(
             ("Listening on", Text(base_url, style="bold green")),
             ("Status page", Text(f"{base_url}/")),
-            ("Health", Text(f"{base_url}/health")),
+            ("Chat", Text(f"{base_url}/chat/playground/")),
             ("Playground", Text(f"{base_url}/router/playground/")),
+            ("Health", Text(f"{base_url}/health")),
         ),
         Text("\nPaste into Cline, API provider OpenAI Compatible", style="bold"),
         _cline_settings(settings, base_url, status),
@@ -76,7 +77,9 @@ def _models(settings: Settings, status: BackendStatus) -> Table:
     table = Table.grid(padding=(0, 2))
     for role in ROLES:
         card, pull = status.models.get(role), status.missing.get(role)
-        found = f"{card.name} ({card.window_tokens})" if card else f"{settings.models.roles[role].model} is missing"
+        found = (
+            f"{card.name}, {card.window_tokens:,} tokens" if card else f"{settings.models.roles[role].model} is missing"
+        )
         table.add_row(f"  {role}", Text(found, style="green" if card else "red"), Text(pull or "", style="cyan"))
     return table
 
@@ -101,4 +104,4 @@ def _bank_line(bank: BankStatus | None) -> str:
         return "  switched off (memory.enabled)"
     if bank.root is None:
         return f"  none in {bank.workspace}\n  (each request's own workspace is searched when it comes)"
-    return f"  {bank.root}: {bank.files} files, {bank.size_bytes} bytes"
+    return f"  {bank.root}: {bank.files} files, {bank.size_bytes:,} bytes"

@@ -35,7 +35,13 @@ def build_terminal(parts: Parts) -> typer.Typer:
     )
 
     @terminal.callback(invoke_without_command=True)
-    def by_default(context: typer.Context) -> None:
+    def by_default(
+        context: typer.Context,
+        version: Annotated[bool, typer.Option("--version", "-V", help="Print the version and end.")] = False,
+    ) -> None:
+        if version:
+            typer.echo(f"cline-memory-router {parts.version}")
+            raise typer.Exit
         if context.invoked_subcommand is None:
             run()
 

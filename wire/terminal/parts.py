@@ -33,6 +33,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON value, for 
 class Parts:
     """How the commands come by what they need; nothing is opened before a command asks for it."""
 
+    version: str
     load_settings: Callable[[], Settings]
     serve: Callable[[Settings], None]
     open_router: Callable[[Settings], AbstractAsyncContextManager[RouterService]]

@@ -8,6 +8,7 @@ import logging
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,7 @@ def parts_over(settings: Settings, embedder: WordEmbedder | None = None, served:
         await memory.aclose()
 
     return Parts(
+        "1.2.3",
         lambda: settings,
         (served if served is not None else []).append,
         server.open_router,
@@ -205,14 +207,19 @@ def test_config_show_hides_the_key(settings: Settings) -> None:
         assert "qwen2.5-coder:32b" in result.stdout
 
 
+def test_the_version_is_told_without_settings(settings: Settings) -> None:
+    served: list[Settings] = []
+    result = typed(parts_over(settings, served=served), "--version")
+    assert (result.exit_code, result.stdout, served) == (0, "cline-memory-router 1.2.3\n", [])
+
+
 def test_config_check_ends_with_2_and_the_mistake(settings: Settings) -> None:
     assert typed(parts_over(settings), "config", "check").exit_code == 0
 
     def fails() -> Settings:
         raise ConfigError("server.port = 'x': input should be a valid integer.")
 
-    parts = parts_over(settings)
-    broken = Parts(fails, parts.serve, parts.open_router, parts.open_memory, parts.open_sessions)
+    broken = replace(parts_over(settings), load_settings=fails)
     result = typed(broken, "config", "check")
     assert result.exit_code == EXIT_USAGE
     assert result.stderr == "server.port = 'x': input should be a valid integer.\n"
