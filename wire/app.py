@@ -9,6 +9,7 @@ from dataclasses import replace
 import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from fastapi_offline import FastAPIOffline
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
@@ -51,7 +52,9 @@ def create_app(
             yield
             await app.state.twins.aclose()
 
-    app = FastAPI(
+    app = FastAPIOffline(
+        redoc_url=None,  # asks for its logo elsewhere
+        favicon_url="/page/assets/icon.svg",
         title="cline-memory-router",
         version=version,
         description="One OpenAI-compatible model in front of three local ones, with the project's memory bank.",

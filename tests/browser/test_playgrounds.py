@@ -1,4 +1,4 @@
-"""LangServe's two playgrounds as a person uses them, each to a streamed answer."""
+"""The pages that libraries bring: LangServe's two playgrounds, each to a streamed answer, and the API's description."""
 
 from __future__ import annotations
 
@@ -27,6 +27,12 @@ async def test_the_playground_is_filled_in_and_streams(watched: Watched) -> None
     await expect(page.get_by_text("the ", exact=True).first).to_be_visible()
     ollama.release()
     await expect(page.get_by_text("the tide", exact=True).first).to_be_visible()
+
+
+async def test_the_routes_are_shown_without_a_network(watched: Watched) -> None:
+    page = watched.page
+    await page.goto(f"{watched.running.base_url}/docs")
+    await expect(page.get_by_text("/v1/chat/completions").first).to_be_attached()
 
 
 async def test_the_chat_names_the_route_of_each_answer(watched: Watched) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -11,6 +11,7 @@ from markupsafe import Markup
 from chains.ledger import Ledger
 from wire.ages import age
 from wire.page.picture import PARTS, context_bar
+from wire.page.recent import KEPT
 
 
 @cache
@@ -51,5 +52,6 @@ def gigabytes(value: float) -> str:
     return f"{value / 1e9:.1f} GB"
 
 
+@lru_cache(maxsize=2 * KEPT)
 def _bar(ledger: Ledger) -> Markup:
     return render("bar.html", ledger=ledger, parts=context_bar(ledger))
