@@ -37,7 +37,7 @@ from benchmarks.prefix_ways import Read, Way, naive, straight, through_us
 from config.schema import LoggingSettings
 from wire.logs import set_up_logging
 
-TURNS = (40, 10)
+TURNS = (20, 10)
 QUICK_TURNS = (10,)
 CAPTURED = Path(__file__).resolve().parents[1].parent / "shared" / "data" / "cline_requests"
 

@@ -18,7 +18,8 @@ STEP = 0.3
 # Tokenizers differ from cl100k by less than this, whatever the language; a prompt that was cut does not.
 LEAST_FACTOR = 0.5
 MOST_FACTOR = 2.5
-# A count that stays the same while the prompt grows is a cut also where it is not so far below ours.
+# A count that stays or falls while the prompt grows is a cut also where it is not so far below ours. Some templates
+# leave out earlier thinking, which makes a longer prompt a little shorter.
 CUT_BELOW = 0.9
 # A server that counts only what it read anew may be off by so much in that part.
 NEW_PART_SLACK_TOKENS = 300
@@ -51,10 +52,14 @@ UNKNOWN = Correction(margin_share=UNLEARNED_MARGIN)
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A prompt in our count: all of it, and what of it the model may still have had in its cache."""
+    """A prompt in our count: all of it, and what of it the model may still have had in its cache.
+
+    `known_counted` is the model's own count of the prompt that this one only adds to, 0 where there is none.
+    """
 
     tokens: int
     known_tokens: int = 0
+    known_counted: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +155,8 @@ def _judged(known: _Learned, sent: Sent, total: int, *, told: bool) -> Verdict:
     share = total / sent.tokens
     grew = sent.tokens > known.last_sent * (1 + 2 * SAME_COUNT)
     stuck = known.last_counted > 0 and grew and abs(total - known.last_counted) <= known.last_counted * SAME_COUNT
-    if share >= LEAST_FACTOR and not (stuck and share < known.factor * CUT_BELOW):
+    shrank = total < sent.known_counted * CUT_BELOW
+    if share >= LEAST_FACTOR and not shrank and not (stuck and share < known.factor * CUT_BELOW):
         return "whole"
     new_part = (sent.tokens - sent.known_tokens) * known.factor * NEW_PART_SLACK + NEW_PART_SLACK_TOKENS
     only_new = not told and sent.known_tokens > 0 and total <= new_part

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from langchain_core.messages import SystemMessage
+from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
 
 from chains.conversation import digest_of, digests
 from chains.correction import UNCORRECTED, Correction
-from chains.counting import TokenCounts, count_json, count_message
+from chains.counting import TokenCounts, count_json, count_message, count_text
 from chains.turn import Turn
 from config.errors import ContextTooLong
 
@@ -139,8 +139,10 @@ def measure(turn: Turn, counts: TokenCounts, *, largest_window: int) -> Measured
     if chars > largest_window * MAX_CHARS_PER_TOKEN:
         raise too_long(largest_window, f"{chars} characters of text")
     messages = tuple(
-        (digest, counts.of(digest, partial(count_message, message)))
-        for digest, message in zip(digests(turn.messages), turn.messages, strict=True)
+        (digest, counts.of(digest, partial(count_message, message)) + thought)
+        for digest, message, thought in zip(
+            digests(turn.messages), turn.messages, _thoughts(turn.messages, counts), strict=True
+        )
     )
     tools = ("", 0)
     if turn.offers_tools:
@@ -159,6 +161,16 @@ def measure(turn: Turn, counts: TokenCounts, *, largest_window: int) -> Measured
         answer=min(MIN_ANSWER_TOKENS, turn.sampling.answer_limit_tokens or MIN_ANSWER_TOKENS),
     )
     return Measured(parts, messages, tools)
+
+
+def _thoughts(messages: Sequence[BaseMessage], counts: TokenCounts) -> list[int]:
+    """Tokens of each message's thinking, which templates show a model while the tool loop it belongs to goes on."""
+    asked = max((index for index, message in enumerate(messages) if isinstance(message, HumanMessage)), default=-1)
+    thoughts = [str(message.additional_kwargs.get("reasoning_content") or "") for message in messages]
+    return [
+        counts.of(digest_of(thought), partial(count_text, thought)) if thought and index > asked else 0
+        for index, thought in enumerate(thoughts)
+    ]
 
 
 def open_ledger(parts: PromptParts, turn: Turn, *, window: int, answer_limit: int) -> Ledger:

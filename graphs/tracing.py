@@ -33,8 +33,11 @@ async def trace_prompt(state: RouterState, deps: Deps) -> Traced:
     if before is None:
         return Traced(trace, None, Sent(trace.tokens))
     left = trace.left(before)
+    if last.get("model") != state["card"].name:
+        return Traced(trace, left, Sent(trace.tokens))
     shared = left.tokens if left else min(before.tokens, trace.tokens)
-    return Traced(trace, left, Sent(trace.tokens, shared if last.get("model") == state["card"].name else 0))
+    grew = left is None and before.tokens <= trace.tokens
+    return Traced(trace, left, Sent(trace.tokens, shared, last.get("counted", 0) if grew else 0))
 
 
 def conversation_key(state: RouterState, deps: Deps) -> str:

@@ -27,11 +27,17 @@ async def remember(state: RouterState, runtime: Runtime[Deps]) -> dict[str, Any]
         "prompt_tokens": state["ledger"].prompt,
     }
     blocks = {str(index): digest_of(block) for index, block in state["blocks"].items()}
-    last = state["chain"][-1]
+    last, usage = state["chain"][-1], state["answer"].usage_metadata
     await deps.sessions.keep_conversation(
         [last, followed_by(last, state["answer"]), loosely_followed_by(state["loose"], state["answer"])],
         {**record, "blocks": blocks},
-        last={conversation_key(state, deps): {**record, "prompt": state["trace"].as_record()}},
+        last={
+            conversation_key(state, deps): {
+                **record,
+                "prompt": state["trace"].as_record(),
+                "counted": usage["input_tokens"] if usage else 0,
+            }
+        },
     )
     await deps.speeds.save()
     return {}

@@ -73,6 +73,15 @@ def test_a_count_that_stays_where_it_was_while_the_prompt_grows_is_a_cut() -> No
     assert corrections.learn(MODEL, Sent(10_000, known_tokens=8_500), 8_192) == "cut"
 
 
+def test_a_longer_prompt_that_counts_less_than_the_one_it_adds_to_is_a_cut() -> None:
+    """Cut by some 40 % once, as where a server shifts half of an outgrown prompt away, it passed for a short count."""
+    corrections = learned(1.0)
+    assert corrections.learn(MODEL, Sent(42_000, known_tokens=39_000, known_counted=39_000), 25_000) == "cut"
+    assert corrections.learn(MODEL, Sent(42_000), 25_500) == "whole"  # of a prompt by itself it cannot be told
+    shown_less = Sent(10_500, known_tokens=10_000, known_counted=10_000)
+    assert corrections.learn(MODEL, shown_less, 9_500) == "whole"
+
+
 def test_a_server_that_counts_only_what_it_read_anew_is_no_cut() -> None:
     """Some versions of Ollama leave out the cached prefix and say nothing of it."""
     corrections = learned(1.2)

@@ -3,10 +3,10 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
+from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
 
 from chains.correction import Correction
-from chains.counting import TokenCounts, count_json, count_message
+from chains.counting import TokenCounts, count_json, count_message, count_text
 from chains.ledger import MAX_CHARS_PER_TOKEN, MIN_ANSWER_TOKENS, Ledger, Measured, PromptParts, measure, open_ledger
 from chains.turn import Sampling, ToolChoice, Turn
 from config.errors import ContextTooLong
@@ -35,6 +35,19 @@ def test_parts_are_told_apart() -> None:
     assert parts.tools == count_json([TOOL])
     assert parts.total == parts.system + parts.tools + parts.history
     assert parts.answer == MIN_ANSWER_TOKENS
+
+
+def test_thinking_counts_while_its_tool_loop_goes_on() -> None:
+    """Ollama's templates show a model what it thought since the person spoke; it was sent, and not counted."""
+    told = AIMessage("I look.", additional_kwargs={"reasoning_content": "The pump may be dry. " * 50})
+    loop = (HumanMessage("look"), told, ToolMessage("dry", tool_call_id="c1"))
+    bare = (loop[0], AIMessage("I look."), loop[2])
+    thought = parts_of(person("x", messages=loop)).history - parts_of(person("x", messages=bare)).history
+    assert thought == count_text("The pump may be dry. " * 50)
+    person_speaks = HumanMessage("and now?")
+    assert parts_of(person("x", messages=(*loop, person_speaks))) == parts_of(
+        person("x", messages=(*bare, person_speaks))
+    )
 
 
 def test_tools_that_are_not_shown_cost_nothing() -> None:
