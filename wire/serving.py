@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import socket
 import time
 from functools import partial
@@ -14,6 +15,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from config.schema import ServerSettings, Settings
+from retrievers.loading import loading_ended
 from wire.intake import Intake
 from wire.service import RouterService
 from wire.slow_clients import PatientProtocol
@@ -53,6 +55,7 @@ class RouterServer(uvicorn.Server):
         self._settings = settings
         self._intake: Intake = app.state.intake
         self._announcing: asyncio.Task[None] | None = None
+        self._keeping: asyncio.Task[None] | None = None
         self._grace_ends: float | None = None
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - uvicorn's signature
@@ -71,15 +74,25 @@ class RouterServer(uvicorn.Server):
         await super().startup(sockets)
         if self.started:
             self._announcing = asyncio.create_task(self._announce(), name="welcome")
+            self._keeping = asyncio.create_task(self._keep_what_is_loaded(), name="keep-loaded")
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        ending = {task for task in (*self.server_state.tasks, self._announcing) if task}
+        ending = {task for task in (*self.server_state.tasks, self._announcing, self._keeping) if task}
         for task in ending:
             task.cancel()
         if ending:
             log.info("stopping", broken_off=self._intake.running)
             await asyncio.wait(ending, timeout=BREAK_OFF_S)
         await super().shutdown(sockets)
+
+    async def _keep_what_is_loaded(self) -> None:
+        """Full collections pass over what stays anyway: to look at each object of the libraries takes 0.1 s and more, in
+        which nobody gets a byte.
+        """
+        gc.freeze()
+        service: RouterService = self._app.state.service
+        await loading_ended(service.embedder)
+        gc.freeze()
 
     async def _announce(self) -> None:
         host, port = self.servers[0].sockets[0].getsockname()[:2]
