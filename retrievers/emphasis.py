@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from functools import cache
 
-from bm25s import stopwords
-
 from retrievers.terms import terms
 
 OF_FUNCTION_WORDS = 0.2
@@ -27,5 +25,7 @@ def emphasis(term: str) -> float:
 
 @cache
 def _function_words() -> frozenset[str]:
+    from bm25s import stopwords  # noqa: PLC0415 - brings scipy along: half a second and 20 MB
+
     lists = [getattr(stopwords, name) for name in dir(stopwords) if name.startswith("STOPWORDS_")]
     return frozenset(term for words in (*lists, _ASKING.split()) for word in words for term in terms(word))

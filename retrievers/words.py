@@ -8,9 +8,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
-import bm25s
 import numpy as np
-from bm25s.tokenization import Tokenized
 from numpy.typing import NDArray
 
 from retrievers.emphasis import emphasis
@@ -66,6 +64,9 @@ class WordIndex:
         if not vocabulary:
             empty = np.zeros(0, dtype=np.int32)
             return cls(len(ids), {}, empty, empty, np.zeros(0, dtype=np.float32))
+        import bm25s  # noqa: PLC0415 - brings scipy along: half a second and 20 MB, of no use without a memory bank
+        from bm25s.tokenization import Tokenized  # noqa: PLC0415
+
         bm25 = bm25s.BM25(k1=K1, b=B, method="lucene")
         bm25.index(Tokenized(ids=ids, vocab=vocabulary), show_progress=False)
         found = bm25.scores

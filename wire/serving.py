@@ -86,8 +86,8 @@ class RouterServer(uvicorn.Server):
         await super().shutdown(sockets)
 
     async def _keep_what_is_loaded(self) -> None:
-        """Full collections pass over what stays anyway: to look at each object of the libraries takes 0.1 s and more, in
-        which nobody gets a byte.
+        """Full collections pass over what stays anyway: to look at each object of the libraries takes 0.1 s or more,
+        in which nobody is served.
         """
         gc.freeze()
         service: RouterService = self._app.state.service
