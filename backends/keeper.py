@@ -5,17 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Self
 
 import httpx
 import structlog
 
+from backends.current_server import CurrentServer
 from backends.discovery import look_at_embedded, look_at_ollama, none_there, pulls
 from backends.embedded.launcher import EmbeddedBackend
 from backends.http_transport import AiohttpTransport
-from backends.ollama_api import OllamaApi, unreachable
-from backends.types import BackendKind, BackendStatus, ModelCard
+from backends.ollama_api import OllamaApi
+from backends.types import BackendKind, BackendStatus
 from config.errors import BackendError, BackendUnavailable, RouterError
 from config.schema import BackendSettings, Role, RoleSettings
 
@@ -32,47 +33,28 @@ MAX_CONNECTIONS = 200
 log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class _Server:
-    """What is known of a server, and its client: one value, so that no call finds half of a change."""
-
-    status: BackendStatus
-    http: httpx.AsyncClient | None = None
-
-    @property
-    def open_http(self) -> httpx.AsyncClient | None:
-        return None if self.http is None or self.http.is_closed else self.http
-
-    def has(self, model: str) -> bool:
-        return any(card.name == model for card in self.status.models.values())
-
-
 class ServerKeeper:
-    """The one model server in use. Use as an async context manager; entering returns before the server is ready.
+    """Tells `server` what there is. Use as an async context manager; entering returns before a server is ready.
 
-    `found` is called whenever an Ollama with models has come, at the start or later; `calls` tells how many calls of a
-    model run or wait.
+    `calls` tells how many calls of a model run or wait.
     """
 
     def __init__(
         self,
         settings: BackendSettings,
         roles: Mapping[Role, RoleSettings],
+        server: CurrentServer,
         *,
-        found: Callable[[BackendStatus], None],
         calls: Callable[[], Mapping[str, int]],
         embedded: Callable[[], EmbeddedBackend] = EmbeddedBackend,
         refresh_every_s: float = REFRESH_EVERY_S,
     ) -> None:
         self._settings = settings
         self._roles = roles
-        self._found = found
+        self._server = server
         self._calls = calls
         self._embedded = embedded
         self._refresh_every_s = refresh_every_s
-        self._server = _Server(BackendStatus("starting", settings.base_url, None, "looking for Ollama", {}, {}))
-        self._retiring: _Server | None = None
-        self._known = asyncio.Event()
         self._failure: RouterError | None = None
 
     async def __aenter__(self) -> Self:
@@ -82,35 +64,7 @@ class ServerKeeper:
     async def __aexit__(self, *_: object) -> None:
         self._keeping.cancel()
         await asyncio.gather(self._keeping, return_exceptions=True)
-        self._known.set()  # also where the search was ended before it began
-
-    @property
-    def status(self) -> BackendStatus:
-        """What is known now; `kind` is `starting` until the server was found or started."""
-        return self._server.status
-
-    @property
-    def http(self) -> httpx.AsyncClient | None:
-        """The client of the server in use; another one after a restart, None while there is no server."""
-        return self._server.open_http
-
-    def http_for(self, model: str) -> httpx.AsyncClient | None:
-        """The client for a call of this model: of the server that is being left, where only that one has it."""
-        if self._retiring and self._retiring.has(model) and not self._server.has(model):
-            return self._retiring.open_http or self.http
-        return self.http
-
-    async def settled(self) -> BackendStatus:
-        """Wait until the search for a server has ended, one way or the other."""
-        await self._known.wait()
-        return self.status
-
-    async def cards(self) -> Mapping[Role, ModelCard]:
-        """See `backends.types.Models.cards`."""
-        await self._known.wait()
-        if not self.status.models:
-            raise self._failure or unreachable(self._settings.base_url)
-        return self.status.models
+        self._server.end_search()  # also where it was ended before it began
 
     async def _keep(self) -> None:
         """Until cancelled, find or start a server and keep the picture of it fresh; no fault ends that for good."""
@@ -122,11 +76,11 @@ class ServerKeeper:
                 except Exception as error:
                     log.exception("the search for models failed; it starts again", pause_s=pause_s)
                     reason = f"The search for models failed ({type(error).__name__}) and starts again: see the log."
-                    self._failure = BackendUnavailable(reason, retry_after_s=SEARCH_AGAIN_AFTER_S)
-                    self._settle(self._without_models(reason))
+                    failure = BackendUnavailable(reason, retry_after_s=SEARCH_AGAIN_AFTER_S)
+                    self._server.settle(self._without_models(reason), failure=failure)
                     await asyncio.sleep(pause_s)
         finally:
-            self._known.set()  # whatever ended the search: no request may wait for it for ever
+            self._server.end_search()
 
     async def _find_and_keep(self) -> None:
         reason = await self._find_ollama()
@@ -160,20 +114,21 @@ class ServerKeeper:
             while True:
                 try:
                     found = await self._look(client)
-                    self._failure = None if found.models else none_there(found.base_url, found.version, self._roles)
-                    self._settle(found, client)
+                    failure = None if found.models else none_there(found.base_url, found.version, self._roles)
+                    self._server.settle(found, client, failure=failure)
                 except RouterError as error:
                     log.warning("Ollama did not answer", error=error.message)
-                    if self.status.kind != "embedded":  # which goes on until Ollama takes over
-                        self._failure = error
-                        known = self.status if self.status.models else self._without_models(error.message, "ollama")
-                        self._settle(replace(known, reachable=False, reason=error.message), client)
+                    known = self._server.status
+                    if known.kind != "embedded":  # which goes on until Ollama takes over
+                        known = known if known.models else self._without_models(error.message, "ollama")
+                        lost = replace(known, reachable=False, reason=error.message)
+                        self._server.settle(lost, client, failure=error)
                 await asyncio.sleep(self._refresh_every_s)
 
     async def _keep_looking(self, reason: str | None) -> None:
         """The configuration asks for Ollama only: stay up without models and take them when they come."""
         while reason is not None:
-            self._settle(self._without_models(reason))
+            self._server.settle(self._without_models(reason), failure=self._failure)
             await asyncio.sleep(self._settings.probe_timeout_s)
             reason = await self._find_ollama()
         await self._keep_ollama()
@@ -185,14 +140,14 @@ class ServerKeeper:
         """
         pause_s = RESTART_PAUSE_S
         while True:
-            self._server = _Server(replace(self.status, kind="starting", reason=reason))
+            self._server.starts(reason)
             async with AsyncExitStack() as stack:
                 backend = self._embedded()
                 stack.push_async_callback(_close, backend)
                 try:
                     await backend.start()
                     client = await stack.enter_async_context(self._client(backend.base_url, backend.headers))
-                    self._settle(
+                    self._server.settle(
                         await look_at_embedded(
                             OllamaApi(client),
                             self._roles,
@@ -208,12 +163,12 @@ class ServerKeeper:
                         log.info("Ollama has come and takes over", base_url=self._settings.base_url)
                         await self._hand_over(stack.pop_all(), backend.model)
                         return
-                    self._known.clear()
+                    self._server.unsettle()
                     log.warning("embedded backend ended; starting it again", returncode=backend.returncode)
                 except (BackendError, OSError) as error:
                     message = error.message if isinstance(error, BackendError) else f"It cannot be started ({error})."
-                    self._failure = error if isinstance(error, BackendError) else None
-                    self._settle(self._without_models(message))
+                    failure = error if isinstance(error, BackendError) else None
+                    self._server.settle(self._without_models(message), failure=failure)
                     log.error("embedded backend did not start", error=message)  # noqa: TRY400 - the message is all
                     await asyncio.sleep(pause_s)
                     pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
@@ -234,7 +189,6 @@ class ServerKeeper:
 
     async def _hand_over(self, embedded: AsyncExitStack, model: str) -> None:
         """Go on with Ollama; the embedded backend ends once it has answered what it was asked."""
-        self._retiring = self._server
         async with asyncio.TaskGroup() as group:
             group.create_task(self._retire(embedded, model), name="retire-embedded")
             await self._keep_ollama()
@@ -242,19 +196,12 @@ class ServerKeeper:
     async def _retire(self, embedded: AsyncExitStack, model: str) -> None:
         look_every_s, grace_s = (min(each, self._refresh_every_s) for each in (RETIRE_LOOK_EVERY_S, RETIRE_GRACE_S))
         async with embedded:
-            while self.status.kind == "embedded":  # noqa: ASYNC110 - what is watched has no event, here and below
-                await asyncio.sleep(look_every_s)
-            await asyncio.sleep(grace_s)
-            while self._calls().get(model):  # noqa: ASYNC110
-                await asyncio.sleep(look_every_s)
-        self._retiring = None
-
-    def _settle(self, status: BackendStatus, http: httpx.AsyncClient | None = None) -> None:
-        came = status.ready and not (self.status.ready and self.status.kind == status.kind)
-        self._server = _Server(status, http)
-        self._known.set()
-        if came and status.kind == "ollama":
-            self._found(status)
+            with self._server.leaving():
+                while self._server.status.kind == "embedded":  # noqa: ASYNC110 - what is watched has no event, nor below
+                    await asyncio.sleep(look_every_s)
+                await asyncio.sleep(grace_s)
+                while self._calls().get(model):  # noqa: ASYNC110
+                    await asyncio.sleep(look_every_s)
 
     def _without_models(self, reason: str, kind: BackendKind = "none") -> BackendStatus:
         return BackendStatus(kind, self._settings.base_url, None, reason, {}, pulls(self._roles))

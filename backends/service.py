@@ -18,6 +18,7 @@ from langchain_core.messages import BaseMessage
 from backends.breaker import Breaker, Breakers
 from backends.budget import MemoryPlan, plan_memory
 from backends.chat_model import RouterChatOllama
+from backends.current_server import CurrentServer
 from backends.embedded.launcher import EmbeddedBackend
 from backends.given_windows import GivenWindows
 from backends.keeper import REFRESH_EVERY_S, ServerKeeper
@@ -56,12 +57,13 @@ class ModelService:
     ) -> None:
         self._settings = settings
         self._models = models
+        self._server = CurrentServer(settings.base_url, self._found)
         self._keeper = ServerKeeper(
             settings,
             models.roles,
+            self._server,
             embedded=embedded,
             refresh_every_s=refresh_every_s,
-            found=self._found,
             calls=lambda: self._leases.calls,
         )
         self._live = LiveView()
@@ -95,7 +97,7 @@ class ModelService:
     @property
     def status(self) -> BackendStatus:
         """What is known now; `kind` is `starting` until the server was found or started."""
-        status = self._keeper.status
+        status = self._server.status
         return replace(status, models=self._given.applied(status.models))
 
     @property
@@ -120,12 +122,12 @@ class ModelService:
 
     async def settled(self) -> BackendStatus:
         """Wait until the search for a server has ended, one way or the other."""
-        await self._keeper.settled()
+        await self._server.settled()
         return self.status
 
     async def cards(self) -> Mapping[Role, ModelCard]:
         """See `backends.types.Models.cards`."""
-        return self._given.applied(await self._keeper.cards())
+        return self._given.applied(await self._server.cards())
 
     async def as_loaded(self, cards: Mapping[Role, ModelCard]) -> Mapping[Role, ModelCard]:
         """See `backends.types.Models.as_loaded`."""
@@ -136,7 +138,7 @@ class ModelService:
 
         By the names of the cards, as of a moment ago.
         """
-        loaded = await self._live.look(self._keeper.http, self.status.models)
+        loaded = await self._live.look(self._server.http, self.status.models)
         if loaded is not None:
             self._residency.saw(loaded, self._ready(loaded), datetime.now(UTC))
         return loaded
@@ -154,7 +156,7 @@ class ModelService:
     @asynccontextmanager
     async def lease(self, card: ModelCard) -> AsyncIterator[BaseChatModel]:
         """See `backends.types.Models.lease`."""
-        await self._keeper.settled()  # an embedded backend may just be started again
+        await self._server.settled()  # an embedded backend may just be started again
         self._warming.give_way(card.name)
         async with self._leases.hold(card.name):
             self._warming.give_way(card.name)
@@ -181,7 +183,7 @@ class ModelService:
         self, card: ModelCard, messages: Sequence[BaseMessage], tools: Sequence[Mapping[str, Any]]
     ) -> int | None:
         """See `backends.types.Models.count_prompt`."""
-        http = self._keeper.http
+        http = self._server.http
         if http is None or self.status.kind != "embedded":
             return None
         try:
@@ -191,7 +193,7 @@ class ModelService:
 
     async def _look_at(self, model: str) -> None:
         """Raises `BackendError` where the server does not know the model; loads nothing."""
-        if http := self._keeper.http_for(model):
+        if http := self._server.http_for(model):
             await OllamaApi(http).facts(model, LOOK_TIMEOUT_S)
 
     async def _is_ready(self, name: str) -> bool:
@@ -233,7 +235,7 @@ class ModelService:
         return lambda model: load_s(roles[model]) if model in roles else 0.0
 
     def _chat_model(self, card: ModelCard) -> RouterChatOllama:
-        http = self._keeper.http_for(card.name)
+        http = self._server.http_for(card.name)
         if http is None:
             raise unreachable(self._settings.base_url)
         kept = self._chat_models.get(card.role)

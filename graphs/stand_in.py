@@ -27,8 +27,11 @@ def with_stand_in(
     """The state with the next role of `order` that can take the request; None where there is none, or it cannot help.
 
     Another model of the same server helps where this one is unwell or its server failed at it; not where the server is
-    away, the request is wrong, or our own queue is full.
+    away, the request is wrong, or our own queue is full. Where the role has another model by now, as another server
+    has taken over, the request is planned anew with that one, whatever it failed of.
     """
+    if planned := _planned_anew(state, cards):
+        return planned
     if not isinstance(error, _OF_THE_MODEL) and (not error.transient or isinstance(error, BackendUnavailable)):
         return None
     decision = state["decision"]
@@ -47,6 +50,18 @@ def with_stand_in(
             )
             return {**state, "decision": decision, "card": card, "ledger": ledger}
     return None
+
+
+def _planned_anew(state: RouterState, cards: Mapping[Role, ModelCard]) -> RouterState | None:
+    decision = state["decision"]
+    card = cards.get(decision.role)
+    if card is None or card.name == decision.model:
+        return None
+    ledger = _in_window(state, card)
+    if ledger is None:
+        return None
+    reason = f"{decision.reason}; planned anew, as {decision.model} has gone"
+    return {**state, "decision": replace(decision, model=card.name, reason=reason), "card": card, "ledger": ledger}
 
 
 def _in_window(state: RouterState, card: ModelCard) -> Ledger | None:
