@@ -37,6 +37,7 @@ from retrievers.memory import MemoryService
 from retrievers.ollama_embeddings import OllamaEmbedder
 from retrievers.stores.choice import choose_store
 from retrievers.types import Embedder
+from wire.allocator import share_one_arena
 from wire.app import create_app
 from wire.logs import set_up_logging
 from wire.request_id import random_id
@@ -203,6 +204,7 @@ def build_app(settings: Settings, *, new_id: NewId = random_id, now: Clock = tim
 
 def build_default_app() -> FastAPI:
     """For `uvicorn --factory server:build_default_app`: the settings of the files and the environment."""
+    share_one_arena()
     settings = load_settings()
     set_up_logging(settings.logging)
     return build_app(settings)
@@ -238,6 +240,7 @@ def _listen(settings: Settings) -> socket.socket:
 
 def serve(settings: Settings) -> None:
     """Serve until stopped; raises `ConfigError` where the configuration cannot be served."""
+    share_one_arena()
     choose_store(settings.memory, settings.qdrant_api_key)
     listening = _listen(settings)
     set_up_logging(settings.logging)

@@ -4,8 +4,10 @@ The service runs as its own process over a scripted Ollama that answers every re
 mixed-up answer is seen. Calls are streamed and whole, for all models; some clients hang up, some calls fail first or
 break off. At the end: `lost` (no answer where there should have been one), `wrong` (another's, an altered one, or a
 broken one that looks whole), `hung` (none in a minute), tasks and sockets of the service that are left when all is
-quiet, how much its memory grew after the warm-up, and the seconds of undisturbed answers. The exit code is 1 if any of
-the first five is not zero.
+quiet, how much its memory grew, and the seconds of undisturbed answers. A warm-up comes first (`warm_up_s`, beside the
+`--seconds`), of which nothing counts. Memory is what the service's process holds resident, and grew from the median of
+the first tenth of the run after the warm-up to that of its last tenth (`memory_mb`). The exit code is 1 if any of the
+first five is not zero.
 """
 
 from __future__ import annotations
@@ -79,13 +81,15 @@ async def _measured(
     service: psutil.Process, base_url: str, seconds: float, clients: int, seed: int
 ) -> dict[str, float]:
     tally, memory = Tally(), list[float]()
-    await _run(base_url, Tally(), clients, min(MOST_WARM_UP_S, seconds * WARM_UP_SHARE), seed)
+    warm_up_s = min(MOST_WARM_UP_S, seconds * WARM_UP_SHARE)
+    await _run(base_url, Tally(), clients, warm_up_s, seed)
     tasks, sockets = await _left(service, base_url)
     sampling = asyncio.create_task(_sample(service, memory))
     await _run(base_url, tally, clients, seconds, seed + 1)
     sampling.cancel()
     await asyncio.wait({sampling})
     tasks_left, sockets_left = await _settled(service, base_url, tasks, sockets)
+    before, after = _first_and_last(memory)
     cuts = quantiles(tally.took_s, n=20) if len(tally.took_s) > 1 else [0.0] * 19
     return {
         "lost": tally.verdicts["lost"],
@@ -93,10 +97,12 @@ async def _measured(
         "hung": tally.verdicts["hung"],
         "leaked_tasks": max(0, tasks_left - tasks),
         "leaked_sockets": max(0, sockets_left - sockets),
-        "memory_growth_pct": round(_growth_pct(memory), 2),
+        "memory_growth_pct": round(100 * (after / before - 1), 2),
         "p50_ms": round(1000 * cuts[9], 1),
         "p95_ms": round(1000 * cuts[18], 1),
         "requests": tally.verdicts.total(),
+        "warm_up_s": warm_up_s,
+        "memory_mb": round(after, 1),
     }
 
 
@@ -127,11 +133,10 @@ async def _sample(service: psutil.Process, memory: list[float]) -> None:
         await asyncio.sleep(SAMPLE_EVERY_S)
 
 
-def _growth_pct(memory: list[float]) -> float:
-    """From the median of the first tenth of the samples to that of the last."""
+def _first_and_last(memory: list[float]) -> tuple[float, float]:
+    """The medians of the first and the last tenth of the samples."""
     share = max(1, len(memory) // 10)
-    before, after = median(memory[:share]), median(memory[-share:])
-    return 100 * (after - before) / before
+    return median(memory[:share]), median(memory[-share:])
 
 
 async def _left(service: psutil.Process, base_url: str) -> tuple[int, int]:

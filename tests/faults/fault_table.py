@@ -6,13 +6,17 @@ docs/faults.md tells the same in words.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
+import openai
+from openai.types.chat.chat_completion_chunk import ChoiceDelta
+
 from tests.faults.conftest import running_tasks
+from tests.support.ollama_replies import Call, Reply
 from tests.support.requests import load_request
-from tests.support.scripted_ollama import Reply
-from tests.support.service import CHAT, Running, eventually
+from tests.support.service import CHAT, MODEL, Running, eventually
 from tests.support.sse_reader import Answer, read_answer
 
 CODER = "qwen2.5-coder:32b"
@@ -42,6 +46,27 @@ class Early:
     other: bool = False
 
 
+@dataclass(frozen=True)
+class Late:
+    """A fault after the first token or thought, which is "a": the code that the answer ends with, whether words of it
+    were sent, and after how many calls of the model.
+    """
+
+    reply: Reply
+    code: str = "upstream_broken"
+    spoke: bool = True
+    calls: int = 1
+
+
+@dataclass(frozen=True)
+class Good:
+    """What only looks like a fault, and the text and calls that are to arrive."""
+
+    reply: Reply
+    text: str = ""
+    calls: tuple[Call, ...] = ()
+
+
 EARLY = {
     "reset": Early(Reply.reset(), 502, "upstream_broken", once=True, other=True),
     "500": Early(Reply.http(500, "out of memory"), 502, "upstream_broken", once=True, other=True),
@@ -63,22 +88,32 @@ EARLY = {
     "wrong content type": Early(Reply.html(), 502, "upstream_broken"),
     "page of a gateway": Early(Reply.html(502), 502, "upstream_broken", once=True, other=True),
     "no body": Early(Reply.body(""), 502, "upstream_broken", once=True, other=True),
+    "empty answer": Early(Reply.empty(), 502, "empty_answer", once=True),
 }
 LATE = {
-    "hang": (TWO.gate_after(1), "idle_timeout"),
-    "reset": (TWO.cut_after(1, reset=True), "upstream_broken"),
-    "cut mid-line": (TWO.cut_after(1, half_line=True), "upstream_broken"),
-    "cut between lines": (TWO.cut_after(1), "upstream_broken"),
-    "ended between lines": (TWO.cut_after(1, terminated=True), "upstream_broken"),
-    "ended before the done line": (TWO.cut_after(2, terminated=True), "upstream_broken"),
-    "malformed line": (Reply.malformed_line(after=("a",)), "upstream_broken"),
-    "error line": (Reply.error_line("out of memory", after=("a",)), "upstream_broken"),
-    "after a tool call": (Reply.tool_calls(("f", {}), text=("a",)).cut_after(2, terminated=True), "upstream_broken"),
+    "hang": Late(TWO.gate_after(1), "idle_timeout"),
+    "reset": Late(TWO.cut_after(1, reset=True)),
+    "cut mid-line": Late(TWO.cut_after(1, half_line=True)),
+    "ended mid-line": Late(TWO.cut_after(1, half_line=True, terminated=True)),
+    "cut between lines": Late(TWO.cut_after(1)),
+    "ended between lines": Late(TWO.cut_after(1, terminated=True)),
+    "cut before the done line": Late(TWO.cut_after(2)),
+    "ended before the done line": Late(TWO.cut_after(2, terminated=True)),
+    "ended within the done line": Late(TWO.cut_after(2, half_line=True, terminated=True)),
+    "malformed line": Late(Reply.malformed_line(after=("a",))),
+    "a list for a line": Late(Reply.malformed_line(after=("a",), line=b"[]")),
+    "error line": Late(Reply.error_line("out of memory", after=("a",))),
+    "cut after a tool call": Late(Reply.tool_calls(("f", {}), text=("a",)).cut_after(2, terminated=True)),
+    "cut after thinking": Late(Reply.text("b", thinking=("a",)).cut_after(1, terminated=True), spoke=False),
+    "only thinking": Late(Reply.thinking("a"), "empty_answer", spoke=False, calls=2),
 }
-CALL = ("read_file", {"path": "a" * 100})
+CALL = ("read_files", {"files": [{"path": "/a" * 50}]})
+TAGS = ("<read_file>\n<pa", "th>a.py</path>\n", "</read_file>")
 GOOD = {
-    "tool call in pieces": Reply.tool_calls(CALL).in_chunks_of(7),
-    "slow drip": Reply.text("a", "b", "c").drip(LIMIT_S / 10),
+    "tool call in pieces": Good(Reply.tool_calls(CALL).in_chunks_of(7), calls=(CALL,)),
+    "call as text in pieces": Good(Reply.text(*TAGS).in_chunks_of(7), "".join(TAGS)),
+    "slow drip": Good(Reply.text("a", "b", "c").drip(LIMIT_S / 10), "abc"),
+    "10 MB line": Good(Reply.big_line(10_000_000), "x" * 10_000_000),
 }
 CLINE = {"cline_sdk": "sdk_first_turn", "cline_legacy": "legacy_first_turn"}
 
@@ -102,6 +137,15 @@ def body_of(client: str) -> dict[str, Any]:
 
 
 async def streamed(running: Running, body: dict[str, Any]) -> Answer:
+    """The answer to this body as a stream, which must be well-formed."""
     answer = await running.http.post(CHAT, json={**body, "stream": True})
     assert answer.status_code == 200
     return read_answer(answer.content)
+
+
+async def deltas_of(running: Running, **more: Any) -> AsyncIterator[ChoiceDelta]:
+    """What OpenAI's SDK makes of a stream."""
+    async with openai.AsyncOpenAI(base_url=running.openai_url, api_key="x", max_retries=0, timeout=15) as sdk:
+        asked: Any = {"model": MODEL, "messages": [{"role": "user", "content": "hello"}], **more}
+        async for chunk in await sdk.chat.completions.create(stream=True, **asked):
+            yield chunk.choices[0].delta

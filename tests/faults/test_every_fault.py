@@ -12,9 +12,20 @@ import openai
 import pytest
 import pytest_asyncio
 
-from tests.faults.fault_table import CLINE, CODER, EARLY, GOOD, LATE, QUICK, TWO, assert_nothing_left, body_of, streamed
+from tests.faults.fault_table import (
+    CLINE,
+    CODER,
+    EARLY,
+    LATE,
+    QUICK,
+    TWO,
+    assert_nothing_left,
+    body_of,
+    deltas_of,
+    streamed,
+)
 from tests.support.scripted_ollama import Reply, ScriptedOllama
-from tests.support.service import CHAT, MODEL, Running, ask, running_service
+from tests.support.service import CHAT, MODEL, Running, running_service
 from tests.support.sse_reader import read_answer
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -85,41 +96,42 @@ class TestAfterTheFirstToken:
     """No second try, no other model: half an answer was shown already. It ends, and never looks whole."""
 
     async def test_the_openai_sdk_raises(self, patient: Running, name: str) -> None:
-        reply, code = LATE[name]
-        patient.ollama.default(reply)
+        fault = LATE[name]
+        patient.ollama.default(fault.reply)
         begun = len(patient.ollama.chats)
         seen = ""
-        async with openai.AsyncOpenAI(base_url=patient.openai_url, api_key="x", max_retries=0, timeout=15) as sdk:
-            stream = await sdk.chat.completions.create(
-                model=MODEL, messages=[{"role": "user", "content": "hello"}], stream=True
-            )
-            with pytest.raises(openai.APIError) as caught:  # noqa: PT012 - what came before the error is looked at
-                async for chunk in stream:
-                    seen += chunk.choices[0].delta.content or ""
-        assert caught.value.code == code
+        with pytest.raises(openai.APIError) as caught:  # noqa: PT012 - what came before the error is looked at
+            async for delta in deltas_of(patient):
+                seen += delta.content or getattr(delta, "reasoning_content", None) or ""
+        assert caught.value.code == fault.code
         assert seen.startswith("a")
-        assert len(patient.ollama.chats) == begun + 1
+        assert len(patient.ollama.chats) == begun + fault.calls
         await assert_nothing_left(patient)
 
     @pytest.mark.parametrize("client", CLINE)
     async def test_cline_is_told(self, patient: Running, name: str, client: str) -> None:
-        reply, code = LATE[name]
-        patient.ollama.default(reply)
+        fault = LATE[name]
+        patient.ollama.default(fault.reply)
         answer = await streamed(patient, body_of(client))
-        assert (answer.text[:1], answer.finish_reason, answer.usage) == ("a", "error", None)
-        assert (answer.error or {})["code"] == code
+        assert ((answer.text + answer.reasoning)[:1], answer.finish_reason, answer.usage) == ("a", "error", None)
+        # Its SDK bundle asks again after an end with no words and no error object.
+        told = fault.spoke or client != "cline_sdk"
+        assert (answer.error or {}).get("code") == (fault.code if told else None)
         await assert_nothing_left(patient)
 
+    async def test_it_is_not_given_whole(self, patient: Running, name: str) -> None:
+        fault = LATE[name]
+        patient.ollama.default(fault.reply)
+        answer = await patient.chat()
+        assert (answer.status_code // 100, answer.json()["error"]["code"]) == (5, fault.code)
 
-@pytest.mark.parametrize("name", GOOD)
-async def test_what_only_looks_like_a_fault_arrives_whole(patient: Running, name: str) -> None:
-    patient.ollama.default(GOOD[name])
-    tools = [{"type": "function", "function": {"name": "read_file"}}]
-    answer = await streamed(patient, ask(tools=tools if "tool" in name else []))
-    whole = "".join(str(piece.get("content", "")) for piece in GOOD[name].pieces if isinstance(piece, dict))
-    assert (answer.text, answer.error) == (whole, None)
-    assert answer.finish_reason == ("tool_calls" if "tool" in name else "stop")
-    assert [call["function"]["name"] for call in answer.calls] == (["read_file"] if "tool" in name else [])
+
+async def test_refused_for_the_openai_sdk(patient: Running) -> None:
+    await patient.ollama.stop_listening()
+    with pytest.raises(openai.APIStatusError) as caught:
+        _ = [delta async for delta in deltas_of(patient)]
+    assert (caught.value.status_code, caught.value.code) == (503, "backend_unavailable")
+    await patient.ollama.start_listening()
     await assert_nothing_left(patient)
 
 
