@@ -41,7 +41,8 @@ class _Piece:
 
 def estimate_tokens(text: str) -> int:
     """A quarter of the UTF-8 bytes, rounded up: near enough to size chunks, and far cheaper."""
-    return (len(text.encode("utf-8", "replace")) + 3) // 4
+    size_bytes = len(text) if text.isascii() else len(text.encode("utf-8", "replace"))
+    return (size_bytes + 3) // 4
 
 
 def chunk_markdown(

@@ -93,12 +93,16 @@ class CorpusReader:
         self._lock = threading.Lock()
         self._known: dict[str, tuple[BankText, bool]] = {}
         self._corpus: Corpus | None = None
+        self._is_settled = False
 
     def read(self, bank: MemoryBank) -> Corpus:
         """The bank's text now; the very same object as before if nothing changed. Files that vanished are
         left out; those that cannot be read are named.
         """
         with self._lock:
+            last = self._corpus
+            if self._is_settled and last is not None and last.bank is bank:
+                return last
             known: dict[str, tuple[BankText, bool]] = {}
             unreadable: list[str] = []
             for file in bank.files:
@@ -118,8 +122,8 @@ class CorpusReader:
                 else:
                     known[file.name] = (self._passages(file, text, digest), settled)
             self._known = known
+            self._is_settled = len(known) == len(bank.files) and all(settled for _, settled in known.values())
             texts = tuple(text for text, _ in known.values())
-            last = self._corpus
             if (
                 last is None
                 or last.bank != bank

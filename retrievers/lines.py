@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 from retrievers.chunking import SEPARATOR, estimate_tokens
 from retrievers.types import Passage
@@ -21,8 +22,7 @@ _WORD = re.compile(r"\S+\s*|\s+")
 _SENTENCE_END = re.compile(r"(?<=[.!?;])\s+|(?<=[。！？；])")
 
 
-@dataclass(frozen=True, slots=True)
-class LineGroup:
+class LineGroup(NamedTuple):
     """Neighbouring lines of a passage, blank ones left out, or sentences of one long line or parts of such; lines
     count from 1 in the file. `above` are the heading and the list item that they stand under in the passage.
     """
@@ -35,7 +35,31 @@ class LineGroup:
 
 def line_groups(passage: Passage) -> list[LineGroup]:
     """All of the passage that is not blank, in order."""
-    return list(_under_their_headings(_grouped(_units(passage))))
+    groups: list[LineGroup] = []
+    heading = item = ""
+    lines: list[str] = []
+    above: tuple[str, ...] = ()
+    first = last = tokens = 0
+    after_heading = False
+    for line, number, more in _units(passage):
+        is_heading = _is_heading(line)
+        is_item = _ITEM.match(line) is not None
+        begins = is_heading or (is_item and tokens * 2 >= GROUP_TOKENS)
+        if lines and _is_full(tokens, more, begins=begins, after_heading=after_heading):
+            groups.append(LineGroup("\n".join(lines), first, last, above))
+            lines, tokens = [], 0
+        if not lines:
+            first = number
+            above = () if is_heading else tuple(each for each in (heading, item if line[0].isspace() else "") if each)
+        lines.append(line)
+        last, tokens, after_heading = number, tokens + more, is_heading
+        if is_heading:
+            heading, item = line.strip("# ")[:_ABOVE_CHARS], ""
+        elif is_item:
+            item = line[:_ABOVE_CHARS]
+    if lines:
+        groups.append(LineGroup("\n".join(lines), first, last, above))
+    return groups
 
 
 def group_texts(passage: Passage) -> list[str]:
@@ -60,63 +84,30 @@ def excerpt(passage: Passage, groups: Sequence[LineGroup], wanted: Iterable[int]
     return replace(passage, text="\n".join(parts) + "\n", start_line=first, end_line=last)
 
 
-def _grouped(units: Iterator[LineGroup]) -> Iterator[LineGroup]:
-    group: list[LineGroup] = []
-    tokens = 0
-    for unit in units:
-        more = estimate_tokens(unit.text)
-        if group and _begins_anew(unit, tokens, more, after_heading=_is_heading(group[-1].text)):
-            yield _joined(group)
-            group, tokens = [], 0
-        group.append(unit)
-        tokens += more
-    if group:
-        yield _joined(group)
-
-
-def _begins_anew(unit: LineGroup, tokens: int, more: int, *, after_heading: bool) -> bool:
-    """Whether a group of so many tokens ends before `unit`: it is full, or about half full and something new begins.
-    A heading is never the last of a group while it fits.
+def _is_full(tokens: int, more: int, *, begins: bool, after_heading: bool) -> bool:
+    """Whether a group of so many tokens ends before a line of `more`: there is no room for it, or something new
+    `begins` with it. A heading is never the last of a group while the next line fits.
     """
     if after_heading:
         return tokens + more > LONG_LINE_TOKENS
-    if _is_heading(unit.text) or tokens + more > GROUP_TOKENS:
-        return True
-    return tokens * 2 >= GROUP_TOKENS and _ITEM.match(unit.text) is not None
+    return begins or tokens + more > GROUP_TOKENS
 
 
 def _is_heading(line: str) -> bool:
     return "#" in line and _HEADING.match(line) is not None
 
 
-def _under_their_headings(groups: Iterator[LineGroup]) -> Iterator[LineGroup]:
-    heading = item = ""
-    for group in groups:
-        lines = group.text.split("\n")
-        is_nested = lines[0][:1].isspace()
-        above = () if _is_heading(lines[0]) else tuple(line for line in (heading, item if is_nested else "") if line)
-        yield LineGroup(group.text, group.first_line, group.last_line, above)
-        for line in lines:
-            if _is_heading(line):
-                heading, item = line.strip("# ")[:_ABOVE_CHARS], ""
-            elif _ITEM.match(line):
-                item = line[:_ABOVE_CHARS]
-
-
-def _joined(units: list[LineGroup]) -> LineGroup:
-    text = "\n".join(unit.text for unit in units)
-    return LineGroup(text, units[0].first_line, units[-1].last_line)
-
-
-def _units(passage: Passage) -> Iterator[LineGroup]:
+def _units(passage: Passage) -> Iterator[tuple[str, int, int]]:
+    """Lines that are not blank, or sentences of a long one or parts of such, with line number and tokens."""
     for number, line in enumerate(passage.text.split("\n"), passage.start_line):
-        if not line.strip():
+        if not line or line.isspace():
             continue
-        if estimate_tokens(line) <= LONG_LINE_TOKENS:
-            yield LineGroup(line, number, number)
+        tokens = estimate_tokens(line)
+        if tokens <= LONG_LINE_TOKENS:
+            yield line, number, tokens
             continue
         for sentence in _SENTENCE_END.split(line):
-            yield from (LineGroup(part, number, number) for part in _parts(sentence) if part.strip())
+            yield from ((part, number, estimate_tokens(part)) for part in _parts(sentence) if part.strip())
 
 
 def _parts(sentence: str) -> Iterator[str]:

@@ -9,14 +9,18 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import islice
+from operator import attrgetter
 from pathlib import Path
+from typing import NamedTuple
 
 from retrievers.layouts import READING_ORDER, normalised
 from retrievers.types import BankFile, MemoryBank
 
 SUFFIXES = (".md", ".mdc", ".txt", ".markdown")
 CORE_FILES_OF_A_BANK = 2
-FILES_KEPT = 8_192
+LISTINGS_KEPT = 32
+NAMES_KEPT = 4_096
 NEVER_ENTERED = frozenset({".git", "node_modules", "__pycache__", ".venv", "venv"})
 
 _ARCHIVE = re.compile(r"\.?(archives?|archived|backups?.*)", re.IGNORECASE)
@@ -38,33 +42,55 @@ class BankLimits:
 DEFAULT_LIMITS = BankLimits()
 
 
+class _Found(NamedTuple):
+    """A file as it was found; `inner` is its posix path within the bank."""
+
+    path: str
+    inner: str
+    size_bytes: int
+    mtime_ns: int
+    ctime_ns: int
+    inode: int
+
+
 def list_bank(root: Path, workspace: Path, *, core_only: bool, limits: BankLimits) -> MemoryBank | None:
-    """The bank in `root` as it is now; None if fewer than two core files lie there, or it cannot be listed.
+    """The bank in `root` as it is now, mostly the very same object as before if nothing changed; None if fewer than two
+    core files lie there, or it cannot be listed.
 
     Both paths are absolute and free of links. With `core_only` nothing but the core files belongs to the bank.
     """
     listing = _Listing(root, _prefix(root, workspace), core_only, limits.max_entries)
-    top = listing.read_folder("")
-    if len({core_name(file.path.name) for file in top if file.core}) < CORE_FILES_OF_A_BANK:
+    found = listing.read_folder("")
+    if len({core_name(file.inner) for file in found if _is_core(file.inner)}) < CORE_FILES_OF_A_BANK:
         return None
+    found += listing.read_subfolders()
+    return _bank(root, workspace, limits, tuple(found), tuple(listing.left_out))
+
+
+@lru_cache(maxsize=LISTINGS_KEPT)
+def _bank(
+    root: Path, workspace: Path, limits: BankLimits, found: tuple[_Found, ...], left_out: tuple[str, ...]
+) -> MemoryBank:
+    prefix = _prefix(root, workspace)
     # By name, as links within the bank lead to files that are listed anyway.
-    files = {file.name: file for file in (*top, *listing.read_subfolders())}
+    files = {file.inner: _described(file, prefix) for file in found}
     taken: list[BankFile] = []
+    refused: list[str] = []
     size_bytes = 0
-    left_out = listing.left_out
     for file in sorted(files.values(), key=_place):
         if file.size_bytes > limits.max_file_bytes:
-            left_out.append(f"{file.name}: larger than {limits.max_file_bytes} bytes")
+            refused.append(f"{file.name}: larger than {limits.max_file_bytes} bytes")
         elif len(taken) >= limits.max_files:
-            left_out.append(f"{file.name}: more than {limits.max_files} files")
+            refused.append(f"{file.name}: more than {limits.max_files} files")
         elif size_bytes + file.size_bytes > limits.max_bank_bytes:
-            left_out.append(f"{file.name}: the bank is larger than {limits.max_bank_bytes} bytes")
+            refused.append(f"{file.name}: the bank is larger than {limits.max_bank_bytes} bytes")
         else:
             taken.append(file)
             size_bytes += file.size_bytes
-    return MemoryBank(root, workspace, tuple(taken), tuple(left_out))
+    return MemoryBank(root, workspace, tuple(taken), (*left_out, *refused))
 
 
+@lru_cache(maxsize=NAMES_KEPT)
 def core_name(file_name: str) -> str | None:
     """The normalised name of a core file; None for any other."""
     name = normalised(file_name.rpartition(".")[0])
@@ -98,9 +124,9 @@ class _Listing:
     _waiting: list[str] = field(default_factory=list)
     _entries_seen: int = 0
 
-    def read_folder(self, inner: str) -> list[BankFile]:
+    def read_folder(self, inner: str) -> list[_Found]:
         """The files right in the folder; its subfolders are kept for `read_subfolders`."""
-        files: list[BankFile] = []
+        files: list[_Found] = []
         subfolders: list[str] = []
         for entry in self._entries(inner):
             if _is_folder(entry):
@@ -108,7 +134,7 @@ class _Listing:
                     subfolders.append(f"{inner}{entry.name}/")
             elif entry.name.lower().endswith(SUFFIXES):
                 file = self._file(entry, f"{inner}{entry.name}")
-                if file is not None and (file.core or not self.core_only):
+                if file is not None and (not self.core_only or _is_core(file.inner)):
                     files.append(file)
             elif not self.core_only and _is_linked_folder(entry):
                 self.left_out.append(f"{self.prefix}{inner}{entry.name}/: a linked folder is not followed")
@@ -116,7 +142,7 @@ class _Listing:
             self._waiting += reversed(subfolders)
         return files
 
-    def read_subfolders(self) -> Iterator[BankFile]:
+    def read_subfolders(self) -> Iterator[_Found]:
         while self._waiting:
             inner = self._waiting.pop()
             if self._entries_seen > self.max_entries:
@@ -125,20 +151,17 @@ class _Listing:
             yield from self.read_folder(inner)
 
     def _entries(self, inner: str) -> list[os.DirEntry[str]]:
-        found: list[os.DirEntry[str]] = []
         try:
             with os.scandir(f"{self.root}/{inner}") as entries:
-                for entry in entries:
-                    found.append(entry)
-                    self._entries_seen += 1
-                    if self._entries_seen > self.max_entries:
-                        self.left_out.append(f"{self.prefix}{inner}: too many entries")
-                        break
+                found = list(islice(entries, self.max_entries + 1 - self._entries_seen))
         except OSError:
             return []
-        return sorted(found, key=lambda entry: entry.name)
+        self._entries_seen += len(found)
+        if self._entries_seen > self.max_entries:
+            self.left_out.append(f"{self.prefix}{inner}: too many entries")
+        return sorted(found, key=attrgetter("name"))
 
-    def _file(self, entry: os.DirEntry[str], inner: str) -> BankFile | None:
+    def _file(self, entry: os.DirEntry[str], inner: str) -> _Found | None:
         path = entry.path
         try:
             if entry.is_symlink():
@@ -152,22 +175,23 @@ class _Listing:
             return None  # vanished, or a link to nothing
         if not stat.S_ISREG(info.st_mode):
             return None
-        return _described(path, self.prefix, inner, (info.st_size, info.st_mtime_ns, info.st_ctime_ns, info.st_ino))
+        return _Found(path, inner, info.st_size, info.st_mtime_ns, info.st_ctime_ns, info.st_ino)
 
 
-@lru_cache(maxsize=FILES_KEPT)
-def _described(path: str, prefix: str, inner: str, identity: tuple[int, int, int, int]) -> BankFile:
-    size_bytes, mtime_ns, ctime_ns, inode = identity
-    *folders, name = inner.split("/")
+def _is_core(inner: str) -> bool:
+    return "/" not in inner and core_name(inner) is not None
+
+
+def _described(file: _Found, prefix: str) -> BankFile:
     return BankFile(
-        path=Path(path),
-        name=prefix + inner,
-        size_bytes=size_bytes,
-        mtime_ns=mtime_ns,
-        ctime_ns=ctime_ns,
-        inode=inode,
-        core=not folders and core_name(name) is not None,
-        archived=any(is_archive(folder) for folder in folders),
+        path=Path(file.path),
+        name=prefix + file.inner,
+        size_bytes=file.size_bytes,
+        mtime_ns=file.mtime_ns,
+        ctime_ns=file.ctime_ns,
+        inode=file.inode,
+        core=_is_core(file.inner),
+        archived=any(is_archive(folder) for folder in file.inner.split("/")[:-1]),
     )
 
 

@@ -7,23 +7,29 @@ passages in 1,000 (`docs/memory.md`). Nothing here ever returns more tokens than
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import NamedTuple
 
-from retrievers.lines import excerpt
+from retrievers.lines import GAP, excerpt
 from retrievers.ranking import Candidate, Ranking
-from retrievers.selection import fill
+from retrievers.selection import fitting_tokens
 from retrievers.types import Passage, TokenCounter
 
 NEAR_TOKENS = 1_000
 DOUBTFUL_TOKENS = 300
 # Added where vectors do not tell, or only little, as then the evidence is in doubt itself.
 UNTOLD_TOKENS = 200
-# What a line end costs between two groups, and `…` with its own where something is left out between them.
-LINE_END_TOKENS = 1
-GAP_TOKENS = 2
 # The evidence below which a bank hardly ever answers, and from which on it mostly does.
 DOUBTFUL = 0.4
 LIKELY = 0.65
+
+
+class _Chosen(NamedTuple):
+    """Groups of one candidate's lines, in order, and the tokens of the excerpt that they make."""
+
+    groups: Sequence[int]
+    tokens: int
 
 
 def tokens_worth(ranking: Ranking, most_tokens: int) -> int:
@@ -39,60 +45,59 @@ def tokens_worth(ranking: Ranking, most_tokens: int) -> int:
 
 
 def pack(ranking: Ranking, budget_tokens: int, count_tokens: TokenCounter) -> tuple[Passage, ...]:
-    """Excerpts with the nearest lines, best first, then the rest of the same passages, each with its `tokens`."""
-    near_tokens = min(budget_tokens, NEAR_TOKENS)
-    chosen = _nearest(ranking.candidates, near_tokens, count_tokens)
-    _trim(ranking.candidates, chosen, near_tokens, count_tokens)
-    near = [_part(ranking.candidates[number], groups) for number, groups in chosen.items()]
-    return fill([*near, *_rest(ranking.candidates, chosen)], budget_tokens, count_tokens)
+    """Excerpts with the nearest lines, best first, then the rest of the same passages, each with its `tokens`.
+
+    `count_tokens` must count an excerpt as the sum of its lines; see `by_lines`.
+    """
+    chosen = _nearest(ranking.candidates, min(budget_tokens, NEAR_TOKENS), count_tokens)
+    excerpts = [(ranking.candidates[number], groups, tokens) for number, (groups, tokens) in chosen.items()]
+    left = budget_tokens - sum(tokens for _, _, tokens in excerpts)
+    for number, candidate in enumerate(ranking.candidates):
+        near = chosen[number].groups if number in chosen else ()
+        rest = [group for group in range(len(candidate.groups)) if group not in near]
+        if rest and (tokens := _tokens(candidate, rest, left, count_tokens)) is not None:
+            excerpts.append((candidate, rest, tokens))
+            left -= tokens
+    return tuple(
+        replace(excerpt(found.passage, found.groups, groups), tokens=tokens, score=found.similarity)
+        for found, groups, tokens in excerpts
+    )
 
 
-def _nearest(candidates: tuple[Candidate, ...], budget_tokens: int, count_tokens: TokenCounter) -> dict[int, list[int]]:
-    """The groups that about fit, best first, by the number of their candidate; candidates in the order of their best
-    group, which fits for sure in the first of them.
+def _nearest(candidates: tuple[Candidate, ...], budget_tokens: int, count_tokens: TokenCounter) -> dict[int, _Chosen]:
+    """The groups that fit, best first, by the number of their candidate; candidates in the order of their best group.
+    All that comes after the first that does not fit is left for later, unless nothing was chosen yet.
     """
     order = sorted(
-        (
-            (score, number, group)
-            for number, found in enumerate(candidates)
-            for group, score in enumerate(found.group_scores)
-        ),
-        key=lambda place: (-place[0], place[1], place[2]),
+        (-score, number, group)
+        for number, found in enumerate(candidates)
+        for group, score in enumerate(found.group_scores)
     )
-    chosen: dict[int, list[int]] = {}
+    chosen: dict[int, _Chosen] = {}
     left = budget_tokens
     for _, number, group in order:
-        candidate = candidates[number]
-        if (before := chosen.get(number)) is None:
-            tokens = count_tokens(_part(candidate, [group]).rendered)
-        else:
-            tokens = count_tokens(candidate.groups[group].text) + LINE_END_TOKENS
-            tokens += 0 if group - 1 in before or group + 1 in before else GAP_TOKENS
-        if tokens <= left:
-            chosen.setdefault(number, []).append(group)
-            left -= tokens
+        before = chosen.get(number, _Chosen((), 0))
+        groups = sorted((*before.groups, group))
+        tokens = _tokens(candidates[number], groups, left + before.tokens, count_tokens)
+        if tokens is not None:
+            chosen[number] = _Chosen(groups, tokens)
+            left -= tokens - before.tokens
         elif chosen:
             break
     return chosen
 
 
-def _trim(
-    candidates: tuple[Candidate, ...], chosen: Mapping[int, list[int]], budget_tokens: int, count_tokens: TokenCounter
-) -> None:
-    """Drop the last groups of each excerpt that is larger as a whole than its groups were counted."""
-    left = budget_tokens
-    for number, groups in chosen.items():
-        while (tokens := count_tokens(_part(candidates[number], groups).rendered)) > left and len(groups) > 1:
-            groups.pop()
-        left -= tokens
-
-
-def _rest(candidates: tuple[Candidate, ...], chosen: Mapping[int, Collection[int]]) -> Iterable[Passage]:
-    for number, candidate in enumerate(candidates):
-        left_out = set(range(len(candidate.groups))).difference(chosen.get(number, ()))
-        if left_out:
-            yield _part(candidate, left_out)
-
-
-def _part(candidate: Candidate, groups: Collection[int]) -> Passage:
-    return excerpt(candidate.passage, candidate.groups, groups)
+def _tokens(candidate: Candidate, groups: Sequence[int], most_tokens: int, count_tokens: TokenCounter) -> int | None:
+    """Tokens of the excerpt with these groups as rendered; None if more than `most_tokens`, which shows before all of
+    it is counted.
+    """
+    if len(groups) == len(candidate.groups):
+        return fitting_tokens(candidate.passage, most_tokens, count_tokens)
+    tokens = count_tokens(f"{candidate.passage.source}\n")
+    for at, group in enumerate(groups):
+        if tokens >= most_tokens:
+            return None
+        if at and group != groups[at - 1] + 1:
+            tokens += count_tokens(f"{GAP}\n")
+        tokens += count_tokens(f"{candidate.groups[group].text}\n")
+    return tokens if tokens <= most_tokens else None

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from itertools import accumulate
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,21 +34,25 @@ OF_ITS_PASSAGE = 0.4
 # An archived passage never comes first where there is a live one, nor an older one before a newer that says the same.
 ARCHIVED = 0.6
 NEWEST = 0.05
-# An answer often goes on in the line beside the nearest.
+# A line beside a better one is lifted by this much of the way.
 OF_NEIGHBOUR = 0.25
 
-_DATE = re.compile(r"\b20\d\d-[01]\d-[0-3]\d\b")
+# The word's beginning is looked back for, because a search for plain text is the quickest.
+_DATE = re.compile(r"20(?<!\w20)\d\d-[01]\d-[0-3]\d\b")
 _DATED_CHARS = 200
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A passage with its score, which orders passages of one question only, and that of each group of its lines."""
+    """A passage with its score, which orders passages of one question only, that of each group of its lines, and the
+    passage's cosine similarity to the question where one was measured.
+    """
 
     passage: Passage
     score: float
     groups: tuple[LineGroup, ...]
     group_scores: tuple[float, ...]
+    similarity: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,29 +100,16 @@ def rank(
     scores += NEWEST * _recency(passages)
     scores = _archived_below(scores, np.array([passage.archived for passage in passages]))
     best = np.argsort(-scores, kind="stable")[: max(KEPT, wanted)]
-    found = [_candidate(corpus, passages[place], float(scores[place]), words, vectors) for place in best]
+    found = _candidates(corpus, [passages[place] for place in best], scores[best], words, vectors)
     trust = vectors.trust if vectors is not None else 0.0
-    return Ranking(archived_lines_below(found), answerability(float(coverage.max()), vectors), trust)
+    return Ranking(found, answerability(float(coverage.max()), vectors), trust)
 
 
 def _archived_below(scores: Vectors, archived: NDArray[np.bool_]) -> Vectors:
-    if archived.all():
+    if archived.all() or not archived.any():
         return scores
     best_live = float(scores[~archived].max())
     return np.where(archived, np.minimum(scores - ARCHIVED, best_live - NEWEST), scores)
-
-
-def archived_lines_below(candidates: Sequence[Candidate]) -> tuple[Candidate, ...]:
-    """The same, with the scores of archived lines lowered below that of the best live one."""
-    if not candidates:
-        return ()
-    sizes = [len(found.group_scores) for found in candidates]
-    scores = np.array([score for found in candidates for score in found.group_scores], dtype=np.float32)
-    lowered = _archived_below(scores, np.repeat([found.passage.archived for found in candidates], sizes))
-    parts = np.split(lowered, np.cumsum(sizes)[:-1])
-    return tuple(
-        replace(found, group_scores=tuple(part.tolist())) for found, part in zip(candidates, parts, strict=True)
-    )
 
 
 def _similarities(passages: Sequence[Passage], vectors: VectorEvidence) -> Vectors:
@@ -128,7 +120,8 @@ def _similarities(passages: Sequence[Passage], vectors: VectorEvidence) -> Vecto
 
 def _nearest_lines(passages: Sequence[Passage], vectors: VectorEvidence) -> Vectors:
     """The nearest group of each passage's lines; of one too new to have vectors, what is usual among the others."""
-    known = {key: float(found.max()) for key, found in vectors.lines.items() if found.size}
+    # Of so few numbers Python finds the largest sooner than numpy.
+    known = {key: max(found.tolist()) for key, found in vectors.lines.items() if found.size}
     usual = float(np.median(list(known.values()))) if known else 0.0
     return np.array([known.get(passage.content_id, usual) for passage in passages], dtype=np.float32)
 
@@ -150,24 +143,59 @@ def _day(passage: Passage) -> str:
     return max(named) if named else passage.modified_at.date().isoformat()
 
 
-def _candidate(
-    corpus: Corpus, passage: Passage, score: float, words: WordEvidence, vectors: VectorEvidence | None
-) -> Candidate:
-    groups = corpus.groups_of(passage)
-    shares = np.array([words.share(group.text) for group in groups], dtype=np.float32)
-    similarities = vectors.lines.get(passage.content_id) if vectors is not None else None
-    if vectors is None or similarities is None:
-        near = shares
-    else:
-        near = OF_COVERAGE * shares + (vectors.trust * similarities if len(similarities) == len(groups) else 0.0)
-    group_scores = _with_neighbours(OF_ITS_PASSAGE * score + near)
-    similarity = vectors.passages.get(passage.content_id) if vectors is not None else None
-    return Candidate(replace(passage, score=similarity), score, groups, tuple(group_scores.tolist()))
+def _candidates(
+    corpus: Corpus, passages: Sequence[Passage], scores: Vectors, words: WordEvidence, vectors: VectorEvidence | None
+) -> tuple[Candidate, ...]:
+    groups = [corpus.groups_of(passage) for passage in passages]
+    sizes = [len(its) for its in groups]
+    archived = np.repeat([passage.archived for passage in passages], sizes)
+    of_groups = line_scores(scores, sizes, _near(passages, groups, words, vectors), archived).tolist()
+    ends = list(accumulate(sizes))
+    similarities = vectors.passages if vectors is not None else {}
+    return tuple(
+        Candidate(passage, score, its, tuple(of_groups[end - len(its) : end]), similarities.get(passage.content_id))
+        for passage, score, its, end in zip(passages, scores.tolist(), groups, ends, strict=True)
+    )
 
 
-def _with_neighbours(scores: Vectors) -> Vectors:
-    """A line beside a better one is lifted towards it: an answer often goes on there."""
-    beside = np.full(len(scores) + 2, -np.inf, dtype=np.float32)
-    beside[1:-1] = scores
-    lift = np.maximum(np.maximum(beside[:-2], beside[2:]) - scores, 0.0)
-    return (scores + OF_NEIGHBOUR * lift).astype(np.float32)
+def _near(
+    passages: Sequence[Passage],
+    groups: Sequence[Sequence[LineGroup]],
+    words: WordEvidence,
+    vectors: VectorEvidence | None,
+) -> Vectors:
+    """How near the question each group of lines is, by the words that it holds and by vectors."""
+    parts = [
+        words.shares(passage.text, [group.text for group in its]) for passage, its in zip(passages, groups, strict=True)
+    ]
+    shares = np.array([share for part in parts for share in part], dtype=np.float32)
+    if vectors is None:
+        return shares
+    found = [vectors.lines.get(passage.content_id) for passage in passages]
+    sizes = [len(its) for its in groups]
+    # By words alone where there are no vectors as yet.
+    weights = np.repeat(np.array([1.0 if each is None else OF_COVERAGE for each in found], dtype=np.float32), sizes)
+    similarities = [
+        each if each is not None and len(each) == size else np.zeros(size, dtype=np.float32)
+        for each, size in zip(found, sizes, strict=True)
+    ]
+    return weights * shares + vectors.trust * np.concatenate(similarities)
+
+
+def line_scores(scores: Vectors, sizes: Sequence[int], near: Vectors, archived: NDArray[np.bool_]) -> Vectors:
+    """The score of each group of lines, passage after passage.
+
+    Args:
+        scores: Of each passage.
+        sizes: How many groups each has.
+        near: `(sum(sizes),)`, how near each group is by itself.
+        archived: `(sum(sizes),)`, whether its passage is.
+    """
+    own = np.repeat(OF_ITS_PASSAGE * scores, sizes) + near
+    # One place more between passages, so that the last line of one is no neighbour of the next one's first.
+    at = np.arange(len(own)) + np.repeat(np.arange(len(sizes)), sizes) + 1
+    spaced = np.full(len(own) + len(sizes) + 1, -np.inf, dtype=np.float32)
+    spaced[at] = own
+    # An answer often goes on in the line beside the nearest.
+    lift = np.maximum(np.maximum(spaced[at - 1], spaced[at + 1]) - own, 0.0)
+    return _archived_below((own + OF_NEIGHBOUR * lift).astype(np.float32), archived)

@@ -69,7 +69,8 @@ class Recaller:
     def search(self, bank: OpenedBank, query: str, k: int, budget_tokens: int) -> Retrieval:
         """The `k` best passages that fit, each as a whole, best first, whatever the evidence."""
         ranking, note, used_vectors = self._ranked(bank, query, None, k)
-        best = fill((candidate.passage for candidate in ranking.candidates), budget_tokens, self._count_tokens)
+        found = (replace(candidate.passage, score=candidate.similarity) for candidate in ranking.candidates)
+        best = fill(found, budget_tokens, self._count_tokens)
         return Retrieval(best[:k], used_vectors=used_vectors, note=note)
 
     def _ranked(

@@ -22,16 +22,22 @@ def whole_bank(corpus: Corpus, budget_tokens: int, count_tokens: TokenCounter) -
 
 
 def fill(passages: Iterable[Passage], budget_tokens: int, count_tokens: TokenCounter) -> tuple[Passage, ...]:
-    """The passages that fit, first come first served, each with its `tokens`; one that does not fit is passed
-    over, without being counted where its length tells.
-    """
+    """The passages that fit, first come first served, each with its `tokens`; one that does not fit is passed over."""
     taken: list[Passage] = []
     left = budget_tokens
     for passage in passages:
         if left <= 0:
             break
-        rendered = passage.rendered
-        if len(rendered) <= left * BYTES_PER_TOKEN_AT_MOST and (tokens := count_tokens(rendered)) <= left:
+        if (tokens := fitting_tokens(passage, left, count_tokens)) is not None:
             taken.append(replace(passage, tokens=tokens))
             left -= tokens
     return tuple(taken)
+
+
+def fitting_tokens(passage: Passage, most_tokens: int, count_tokens: TokenCounter) -> int | None:
+    """Tokens of the passage as rendered; None if more than `most_tokens`, uncounted where its length tells."""
+    rendered = passage.rendered
+    if len(rendered) > most_tokens * BYTES_PER_TOKEN_AT_MOST:
+        return None
+    tokens = count_tokens(rendered)
+    return tokens if tokens <= most_tokens else None

@@ -35,11 +35,13 @@ def terms(text: str) -> list[str]:
     return words + [_folded(name) for name in _NAME.findall(plain) if len(name) <= LONGEST_WORD_CHARS]
 
 
-@lru_cache(maxsize=TEXTS_KEPT)
 def folded(text: str) -> str:
     """The text with its words folded as `terms` folds them: each of its terms, without `PREFIX_MARK`, stands in it."""
-    if text.isascii():
-        return text.lower()
+    return text.lower() if text.isascii() else _folded_runs(text)
+
+
+@lru_cache(maxsize=TEXTS_KEPT)
+def _folded_runs(text: str) -> str:
     runs = _UNSPACED.split(unicodedata.normalize("NFKC", text))
     return "".join(run if _UNSPACED.match(run) else _folded(run) for run in runs)
 

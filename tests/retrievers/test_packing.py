@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chains.counting import count_text
+from retrievers.line_counts import by_lines
 from retrievers.lines import GAP, excerpt, line_groups
 from retrievers.packing import DOUBTFUL, DOUBTFUL_TOKENS, LIKELY, UNTOLD_TOKENS, pack, tokens_worth
 from retrievers.ranking import Candidate, Ranking
@@ -50,12 +52,13 @@ _SCORES = st.lists(st.floats(0, 1), min_size=1, max_size=8)
 @given(st.lists(_SCORES, min_size=1, max_size=5), st.integers(1, 400), st.integers(1, 3))
 def test_the_best_group_that_fits_comes_first(scores: list[list[float]], budget: int, dearer: int) -> None:
     def count_tokens(text: str) -> int:
-        # Joined texts may cost more than their parts.
+        # What stands between excerpts may be dear.
         return count_all(text) + dearer * text.count(GAP) * 3
 
     candidates = tuple(candidate(number, of_groups) for number, of_groups in enumerate(scores))
     taken = pack(Ranking(candidates, 1.0), budget, count_tokens)
-    assert sum(count_tokens(passage.rendered) for passage in taken) <= budget
+    assert [passage.tokens for passage in taken] == [count_tokens(passage.rendered) for passage in taken]
+    assert sum(passage.tokens or 0 for passage in taken) <= budget
     fitting = [
         (-score, number, group)
         for number, found in enumerate(candidates)
@@ -66,6 +69,19 @@ def test_the_best_group_that_fits_comes_first(scores: list[list[float]], budget:
         _, number, group = min(fitting)
         assert taken[0].file == f"memory-bank/f{number}.md"
         assert candidates[number].groups[group].text in taken[0].text
+
+
+_ODD_LINES = st.lists(st.text(alphabet=st.sampled_from("ab設🙂 .\t-'\u3000\x0b"), min_size=1, max_size=90), min_size=1)
+
+
+@given(_ODD_LINES, st.data())
+def test_the_real_tokenizer_counts_an_excerpt_as_its_lines(lines: list[str], data: st.DataObject) -> None:
+    whole = Passage("\n".join(lines), "memory-bank/f.md", "Progress", 1, len(lines), datetime.now(UTC))
+    groups = tuple(line_groups(whole))
+    scores = data.draw(st.lists(st.floats(0, 1), min_size=len(groups), max_size=len(groups)))
+    if groups:
+        taken = pack(Ranking((Candidate(whole, 1.0, groups, tuple(scores)),), 1.0), 200, by_lines(count_text))
+        assert [passage.tokens for passage in taken] == [count_text(passage.rendered) for passage in taken]
 
 
 def test_what_is_far_too_long_is_not_counted() -> None:

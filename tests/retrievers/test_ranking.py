@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from retrievers.lines import line_groups
 from retrievers.memory import MemoryService
-from retrievers.ranking import Candidate, archived_lines_below
-from retrievers.types import Passage
+from retrievers.ranking import OF_ITS_PASSAGE, OF_NEIGHBOUR, line_scores
 from tests.retrievers.memory_support import WordEmbedder, count_words, words, write_bank
 
 
@@ -59,18 +57,19 @@ def test_the_line_beside_the_nearest_comes_with_it(service: MemoryService, tmp_p
     assert "because of the salt" in found.passages[0].text
 
 
-def candidate(*scores: float, archived: bool) -> Candidate:
-    text = "".join(f"## Note {number}\nThe crane is run by somebody.\n" for number in range(len(scores)))
-    passage = Passage(text, "memory-bank/notes.md", "", 1, 2 * len(scores), datetime.now(UTC), archived=archived)
-    return Candidate(passage, max(scores), tuple(line_groups(passage)), scores)
-
-
 def test_no_line_of_an_archived_file_comes_before_the_best_live_one() -> None:
     """The one sentence of a short archived note was nearer than a live passage that says much besides, and led."""
-    live, archived = archived_lines_below([candidate(0.3, 0.1, archived=False), candidate(1.2, 0.5, archived=True)])
-    assert live.group_scores == pytest.approx((0.3, 0.1))
-    assert max(archived.group_scores) < 0.3
-    assert archived.group_scores[0] > archived.group_scores[1]
-    (alone,) = archived_lines_below([candidate(0.4, archived=True)])
-    assert alone.group_scores == pytest.approx((0.4,))
-    assert archived_lines_below([]) == ()
+    near = np.array([0.3, 0.1, 1.2, 0.5], dtype=np.float32)
+    scores = line_scores(np.zeros(2, dtype=np.float32), [2, 2], near, np.array([False, False, True, True]))
+    assert scores[:2] == pytest.approx([0.3, 0.15])
+    assert scores[3] < scores[2] < 0.3
+    alone = line_scores(np.zeros(1, dtype=np.float32), [2], near[2:], np.array([True, True]))
+    assert alone[0] == pytest.approx(1.2)
+
+
+def test_a_line_lifts_those_beside_it_and_none_of_the_next_passage() -> None:
+    near = np.array([0.2, 1.0, 0.0, 0.4, 0.4], dtype=np.float32)
+    scores = line_scores(np.array([0.5, 0.0], dtype=np.float32), [2, 3], near, np.zeros(5, dtype=np.bool_))
+    of_passage = OF_ITS_PASSAGE * 0.5
+    lifted = [0.2 + OF_NEIGHBOUR * 0.8 + of_passage, 1.0 + of_passage, OF_NEIGHBOUR * 0.4, 0.4, 0.4]
+    assert scores == pytest.approx(lifted)
