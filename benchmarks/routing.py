@@ -64,14 +64,7 @@ def measure(requests: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Decide every request with its embedding, then once more without for the time."""
     embedder = LocalEmbedder()
     embedder.wait_until_loaded()
-    models = load_settings(environment={}).models
-    router = Router(
-        routing=models.routing,
-        fallbacks={role: models.roles[role].fallbacks for role in ROLES},
-        model_names={role: models.roles[role].model for role in ROLES},
-        automatic_names=frozenset(),
-        classifier=Classifier.load(),
-    )
+    router = packaged_router()
     answers: list[Weighed] = []
     with_embedding_s: list[float] = []
     without_s: list[float] = []
@@ -92,7 +85,7 @@ def measure(requests: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "macro_f1": macro_f1(labels, roles),
         "by_difficulty": accuracy_by([request["difficulty"] for request in requests], labels, roles),
         "by_lang": accuracy_by([request["lang"] for request in requests], labels, roles),
-        "confusion": _confusion(labels, roles),
+        "confusion": confusion(labels, roles),
         "ece": calibration_error(labels, [answer.wish for answer in answers]),
         "abstained": sum(answer.abstains for answer in answers),
         "decision_ms_p50": _percentile_ms(with_embedding_s, 50),
@@ -100,6 +93,18 @@ def measure(requests: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "decision_ms_p95_no_embedding": _percentile_ms(without_s, 95),
         "baselines": baselines([turn.person_text for turn, _ in turns], labels, embedder),
     }
+
+
+def packaged_router() -> Router:
+    """The router as shipped, for models that are all there."""
+    models = load_settings(environment={}).models
+    return Router(
+        routing=models.routing,
+        fallbacks={role: models.roles[role].fallbacks for role in ROLES},
+        model_names={role: models.roles[role].model for role in ROLES},
+        automatic_names=frozenset(),
+        classifier=Classifier.load(),
+    )
 
 
 def decide(router: Router, turn: Turn, held: Held | None, vector: Sequence[float] | None) -> Weighed:
@@ -150,7 +155,7 @@ def by_keywords(text: str) -> Role:
     return next((role for pattern, role in _KEYWORDS if re.search(pattern, text, re.IGNORECASE)), _KEYWORDS_DEFAULT)
 
 
-def _confusion(labels: Sequence[Role], roles: Sequence[Role]) -> dict[str, dict[str, int]]:
+def confusion(labels: Sequence[Role], roles: Sequence[Role]) -> dict[str, dict[str, int]]:
     """How often each label (outer) got each role (inner)."""
     counts = Counter(zip(labels, roles, strict=True))
     return {label: {role: counts[label, role] for role in ROLES} for label in ROLES}

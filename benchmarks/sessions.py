@@ -14,6 +14,7 @@ simulated clock. The JSON options set speeds by role: `--prefill '{"implementati
 Prints one JSON object; under each policy:
 
 - `seconds_waited`: all seconds to first tokens, loads and prompts; `seconds_answering` are the tokens after them
+- `cached_share`: of all prompt tokens, those that the model had in its cache
 - `switches`: another model was loaded than the one that answered before; `switches_in_tool_loops`: a request of a tool
   loop was answered by another role than the one before it; `detours_of_sub_agents`: the loop's model had been evicted
   for a sub-agent and was loaded again; `forced_by_window`: the role's window had become too small for a loop
@@ -47,6 +48,8 @@ class Tally:
 
     seconds_waited: float = 0.0
     seconds_answering: float = 0.0
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
     switches: int = 0
     switches_in_tool_loops: int = 0
     detours_of_sub_agents: int = 0
@@ -61,6 +64,7 @@ class Tally:
         return {
             "seconds_waited": round(self.seconds_waited),
             "seconds_answering": round(self.seconds_answering),
+            "cached_share": round(self.cached_tokens / max(1, self.prompt_tokens), 4),
             "switches": self.switches,
             "switches_in_tool_loops": self.switches_in_tool_loops,
             "detours_of_sub_agents": self.detours_of_sub_agents,
@@ -94,6 +98,8 @@ def replay(
             answered_by[step.task] = role
             tally.seconds_waited += took.waited_s
             tally.seconds_answering += took.answer_s
+            tally.prompt_tokens += step.prompt.tokens
+            tally.cached_tokens += took.cached_tokens
             tally.switches += took.evicted
             if loop and before is not None:
                 tally.forced_by_window += forced and role != before

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from statistics import fmean
 from typing import Protocol
 
 from config.schema import ROLES, Role
@@ -35,13 +37,29 @@ class Sure(Protocol):
     def confidence(self) -> float: ...
 
 
+@dataclass(frozen=True, slots=True)
+class Bin:
+    """Answers of about the same confidence: how many, how sure on average, and the share of right ones."""
+
+    answers: int
+    confidence: float
+    right: float
+
+
+def calibration(labels: Sequence[Role], answers: Sequence[Sure], bins: int = _BINS) -> list[Bin]:
+    """The calibration curve: answers by confidence in bins of equal width, without the empty ones."""
+    found: list[list[tuple[float, bool]]] = [[] for _ in range(bins)]
+    for label, answer in zip(labels, answers, strict=True):
+        place = min(int(answer.confidence * bins), bins - 1)
+        found[place].append((answer.confidence, answer.role == label))
+    return [
+        Bin(len(each), fmean(sure for sure, _ in each), fmean(right for _, right in each)) for each in found if each
+    ]
+
+
 def calibration_error(labels: Sequence[Role], answers: Sequence[Sure]) -> float:
     """Expected calibration error: how far confidence is from the share of right answers, over ten bins."""
-    bins: list[list[tuple[float, bool]]] = [[] for _ in range(_BINS)]
-    for label, answer in zip(labels, answers, strict=True):
-        place = min(int(answer.confidence * _BINS), _BINS - 1)
-        bins[place].append((answer.confidence, answer.role == label))
-    apart = sum(abs(sum(confidence - right for confidence, right in found)) for found in bins)
+    apart = sum(each.answers * abs(each.confidence - each.right) for each in calibration(labels, answers))
     return round(apart / max(len(labels), 1), 4)
 
 
