@@ -17,7 +17,7 @@ endif
 PY := $(BIN)/python
 
 .DEFAULT_GOAL := help
-.PHONY: help run doctor install install-dev test test-clients test-browser screenshot golden fuzz audit check format clean lock notebooks train bench bench-peers
+.PHONY: help run doctor install install-dev test test-clients test-browser screenshot golden fuzz audit check format clean lock notebooks docs train bench bench-peers
 
 help: ## Show what there is
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -68,6 +68,9 @@ format: install-dev ## Format the code and mend what can be mended
 
 notebooks: install-dev ## Run the notebooks and keep their output
 	$(PY) -m tests.support.notebooks
+
+docs: install-dev ## Write what of README and docs/configuration.md follows from the code
+	$(PY) -m tests.support.generated_docs
 
 train: install-dev ## Train the classifier on training/requests anew (some minutes)
 	$(PY) -m training.train

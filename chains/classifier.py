@@ -83,7 +83,7 @@ class Classifier:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Classifier:
-        """From what `training.store` wrote."""
+        """From what `training.store` wrote. Raises `ValueError` where that was for other roles."""
         with np.load(BytesIO(data), allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in stored.files}
         about = json.loads(arrays["about"].tobytes())
@@ -104,6 +104,8 @@ class Classifier:
             )
             for variant in VARIANTS
         }
+        if any(len(variant.bias) != len(ROLES) for variant in variants.values()):
+            raise ValueError("the weights were trained for other roles: run `make train`")
         return cls(blocks, variants, about["trained_on"])
 
     def classify(
