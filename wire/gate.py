@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hmac
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import structlog
@@ -21,7 +22,8 @@ from wire.same_site import asked_by_other_site
 
 OPEN_TO_ALL = "/health/live"
 HELD_BACK = ("/memory/", "/page/")
-CHALLENGE = 'Bearer, Basic realm="cline-memory-router: any name, the API_KEY as password", charset="UTF-8"'
+# Each in a header of its own: a browser takes one header for one challenge, and asks nobody for an unknown one.
+CHALLENGES = ("Bearer", 'Basic realm="cline-memory-router: any name, the API_KEY as password", charset="UTF-8"')
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
 _TOLD = (
     HEADER,
@@ -81,7 +83,7 @@ class Gate:
         try:
             self._check_key(scope)
         except Unauthorized as error:
-            await _refuse(error, scope, receive, send, {"www-authenticate": CHALLENGE})
+            await _refuse(error, scope, receive, send, CHALLENGES)
             return
         await self._app(scope, receive, send)
 
@@ -136,7 +138,10 @@ def _password(credentials: str) -> str:
 
 
 async def _refuse(
-    error: RouterError, scope: Scope, receive: Receive, send: Send, headers: dict[str, str] | None = None
+    error: RouterError, scope: Scope, receive: Receive, send: Send, challenges: Iterable[str] = ()
 ) -> None:
     log.warning("refused", id=scope["state"]["request_id"], code=error_row(error).code)
-    await error_response(error, scope, headers)(scope, receive, send)
+    response = error_response(error, scope)
+    for challenge in challenges:
+        response.headers.append("www-authenticate", challenge)
+    await response(scope, receive, send)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 from axe_playwright_python.async_playwright import Axe  # type: ignore[import-untyped]
-from playwright.async_api import Page, expect
+from playwright.async_api import Browser, Page, expect
 
 from tests.browser.conftest import Watched
 from tests.support.ollama_replies import Reply
-from tests.support.service import eventually
+from tests.support.scripted_ollama import ScriptedOllama
+from tests.support.service import eventually, running_service
 from wire.page.recent import KEPT
 
 QUESTION = "what do the gauges speak?"
@@ -150,3 +152,15 @@ async def violations(page: Page, options: dict[str, Any] | None = None) -> list[
     """What axe finds, of any weight."""
     found = (await Axe().run(page, options=options)).response["violations"]
     return [(each["id"], each["help"], each["nodes"][0]["html"]) for each in found]
+
+
+async def test_a_key_is_asked_for_as_password(browser: Browser, tmp_path: Path) -> None:
+    """Both challenges stood in one header, of which Chromium reads the first alone: nobody was asked."""
+    async with ScriptedOllama() as ollama, running_service(ollama, tmp_path, "tidal-key") as running:
+        context = await browser.new_context(http_credentials={"username": "me", "password": "tidal-key"})
+        page = await context.new_page()
+        await page.goto(running.base_url)
+        await expect(page.locator("#line")).to_have_text("live")
+        await tried(page)
+        await expect(page.locator("#decision h3")).to_be_visible()
+        await context.close()
