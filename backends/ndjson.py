@@ -11,7 +11,7 @@ import re
 import time
 from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from contextlib import aclosing
+from contextlib import aclosing, closing
 from typing import Any
 
 import httpx
@@ -79,19 +79,19 @@ class ChatTransport:
         name = str(body.get("model"))
         try:
             load_s = await self._load_first(body)
-            limit = Deadline(name, self._limits, prefill_s, call_s)
-            response = await limit.wait(self._send("/api/chat", body))
-            try:
-                await self._check_status(response, name, limit)
-                async with aclosing(_lines(response)) as lines:
-                    while True:
-                        chunk = _parse(await limit.wait(anext(lines)), name)
-                        limit.saw(chunk)
-                        yield _with_load(chunk, load_s)
-                        if chunk.get("done") is True:
-                            return
-            finally:
-                await asyncio.shield(response.aclose())
+            with closing(Deadline(name, self._limits, prefill_s, call_s)) as limit:
+                response = await limit.wait(self._send("/api/chat", body))
+                try:
+                    await self._check_status(response, name, limit)
+                    async with aclosing(_lines(response)) as lines:
+                        while True:
+                            chunk = _parse(await limit.wait(anext(lines)), name)
+                            limit.saw(chunk)
+                            yield _with_load(chunk, load_s)
+                            if chunk.get("done") is True:
+                                return
+                finally:
+                    await asyncio.shield(response.aclose())
         except StopAsyncIteration:
             raise UpstreamBroken(f"The answer of {name} broke off before its end: try again.", transient=True) from None
         except httpx.ConnectTimeout as error:

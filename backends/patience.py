@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from backends.alarm import Alarm
 from config.errors import FirstTokenTimeout, IdleTimeout, LoadTimeout, ModelTimeout
 
 # How many times longer than expected reading a prompt or writing a call may take: the estimate is of an idle machine.
@@ -41,7 +42,9 @@ class CallLimits:
 
 
 class Deadline:
-    """Applies the first token's limit until something of the answer came, the idle limit afterwards."""
+    """Applies the first token's limit until something of the answer came, the idle limit afterwards. One task waits at
+    a time; `close` ends it.
+    """
 
     def __init__(self, name: str, limits: CallLimits, prefill_s: float | None = None, call_s: float = 0.0) -> None:
         self._name = name
@@ -49,6 +52,9 @@ class Deadline:
         self._first_token_s = limits.first_token_limit_s(prefill_s, call_s)
         self._first_by = asyncio.get_running_loop().time() + self._first_token_s
         self._started = False
+        self._alarm = Alarm(self._run_out)
+        self._waiting: asyncio.Task[Any] | None = None
+        self._ran_out = False
 
     def saw(self, chunk: Mapping[str, Any]) -> None:
         """Take note of a chunk, which may be the answer's first piece."""
@@ -58,12 +64,32 @@ class Deadline:
 
     async def wait(self, awaitable: Awaitable[_Value]) -> _Value:
         """Raises `FirstTokenTimeout` or `IdleTimeout`."""
-        loop = asyncio.get_running_loop()
+        task = self._waiting = asyncio.current_task()
+        assert task is not None  # noqa: S101 - a coroutine runs in one
+        cancelling = task.cancelling()
+        if self._started:
+            self._alarm.set_in(self._idle_s)
+        else:
+            self._alarm.set_at(self._first_by)
         try:
-            async with asyncio.timeout_at(loop.time() + self._idle_s if self._started else self._first_by):
-                return await awaitable
-        except TimeoutError:
-            raise self._over() from None
+            return await awaitable
+        except asyncio.CancelledError:
+            # As `asyncio.timeout`: whoever else cancelled the task is to have his way.
+            if self._ran_out and task.uncancel() <= cancelling:
+                raise self._over() from None
+            raise
+        finally:
+            self._alarm.unset()
+            self._waiting = None
+
+    def close(self) -> None:
+        """The call has ended."""
+        self._alarm.close()
+
+    def _run_out(self) -> None:
+        if self._waiting is not None:
+            self._ran_out = True
+            self._waiting.cancel()
 
     def _over(self) -> ModelTimeout:
         if self._started:

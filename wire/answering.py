@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager, suppress
+from contextlib import AbstractAsyncContextManager, closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ import structlog
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from backends.alarm import Alarm
 from chains.events import Finished, Progress, ReasoningDelta, RouterEvent
 from config.errors import RouterError
 from wire.errors import error_response, error_row, internal_error
@@ -126,20 +127,21 @@ class StreamResponse(AnswerResponse):
             except RouterError as error:
                 await self._refuse(error, scope, receive, send)
                 return
-            await self._stream(first, inbox, send)
+            with closing(Alarm(inbox.nudge)) as silence:
+                await self._stream(first, inbox, silence, send)
 
-    async def _stream(self, first: RouterEvent | None, inbox: Inbox, send: Send) -> None:
+    async def _stream(self, first: RouterEvent | None, inbox: Inbox, silence: Alarm, send: Send) -> None:
         await self._begin(send)
         try:
             if first is None and self._explain and self._journal.routed is None:
-                first = await self._next(inbox, send)  # the decision, which the first chunk is to tell
+                first = await self._next(inbox, silence, send)  # the decision, which the first chunk is to tell
             self._open()
-            event = first if first is not None else await self._next(inbox, send)
+            event = first if first is not None else await self._next(inbox, silence, send)
             while not isinstance(event, Finished):
                 if written := self._writer.event(event):
                     self._spoke = self._spoke or not isinstance(event, ReasoningDelta)
                     self._unsent += written
-                event = await self._next(inbox, send)
+                event = await self._next(inbox, silence, send)
             self._unsent += self._writer.ended(event)
             await self._flush(send)
             await inbox.drain()
@@ -186,16 +188,16 @@ class StreamResponse(AnswerResponse):
         await _send(send, self._writer.broken(error, spoke=self._spoke), more=False)
         self._journal.close(error_row(error).code)
 
-    async def _next(self, inbox: Inbox, send: Send) -> RouterEvent:
+    async def _next(self, inbox: Inbox, silence: Alarm, send: Send) -> RouterEvent:
         """The next event. What is written is sent as soon as there is none; then come heartbeats."""
-        if inbox.has_next:
-            return await inbox.next()
-        await self._flush(send)
-        while True:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(self._pace.heartbeat_s):
-                    return await inbox.next()
+        if not inbox.has_next:
+            await self._flush(send)
+        silence.set_in(self._pace.heartbeat_s)
+        while (event := await inbox.next_or_nudged()) is None:
+            await self._flush(send)
             await _send(send, self._writer.heartbeat)
+            silence.set_in(self._pace.heartbeat_s)
+        return event
 
 
 async def _send(send: Send, body: bytes, *, more: bool = True) -> None:

@@ -104,7 +104,7 @@ class Inbox:
     """What one client still has to be sent; an error of the run's is raised where the next event would come."""
 
     def __init__(self, journal: RequestJournal, ended: asyncio.Event) -> None:
-        self._queue: asyncio.Queue[RouterEvent | RouterError] = asyncio.Queue()
+        self._queue: asyncio.Queue[RouterEvent | RouterError | None] = asyncio.Queue()
         self._journal = journal
         self._ended = ended
         self._left_behind = False
@@ -134,8 +134,18 @@ class Inbox:
         """Nothing more comes; what is here is still read."""
         self._left_behind = True
 
+    def nudge(self) -> None:
+        """Let `next_or_nudged` return without an event."""
+        self._queue.put_nowait(None)
+
     async def next(self) -> RouterEvent:
         """The next event; raises the `RouterError` the run ended with, `UpstreamBroken` past its last event."""
+        while (event := await self.next_or_nudged()) is None:
+            pass
+        return event
+
+    async def next_or_nudged(self) -> RouterEvent | None:
+        """The same; None if a `nudge` comes first."""
         if self._left_behind and self._queue.empty():
             raise UpstreamBroken("This answer was read too slowly, while another client reads the same one: ask again.")
         item = await self._queue.get()
