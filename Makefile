@@ -77,6 +77,7 @@ train: install-dev ## Train the classifier on training/requests anew (some minut
 
 bench: install-dev ## Measure what the router itself costs beside its peers; BENCH="--quick" for a short run
 	$(PY) -m benchmarks.overhead --save $(BENCH)
+	$(if $(BENCH),,$(PY) -m benchmarks.overhead.growth --banks --save)
 
 PEERS := benchmarks/peers
 bench-peers: $(PEERS)/.venvs/litellm/.installed $(PEERS)/.venvs/langgraph_openai_serve/.installed ## Install the peers that `make bench` measures, each by itself

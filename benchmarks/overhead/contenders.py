@@ -23,6 +23,7 @@ from benchmarks.overhead.load import Refused, connected
 
 ROOT = Path(__file__).parents[2]
 PEERS = ROOT / "benchmarks" / "peers"
+RESULTS = ROOT / "benchmarks" / "results"
 CHAT = "/v1/chat/completions"
 START_WITHIN_S = 120.0
 INDEX_WITHIN_S = 600.0

@@ -1,4 +1,5 @@
-"""How the router's cost grows: `python -m benchmarks.overhead.growth [--most N] [--banks]` prints one JSON object.
+"""How the router's cost grows: `python -m benchmarks.overhead.growth [--most N] [--banks] [--save]` prints one JSON
+object; `--save` writes it and a page with plots to `benchmarks/results/` too.
 
 Sizes of 1, 10, 100, … up to `most`: messages of a conversation, tools on offer, pieces of an answer, and, with
 `--banks`, passages of a memory bank (each bank is indexed first, which takes minutes). By size: `added_ttft_ms`, what
@@ -17,12 +18,13 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks.overhead.bodies import NONCE, Kind, tool_loop, tools, write_bank
-from benchmarks.overhead.contenders import Contender, running
+from benchmarks.overhead.contenders import RESULTS, Contender, running
 from benchmarks.overhead.loads import FEW, Load
 from benchmarks.overhead.measure import Measurement
 
 ROUNDS = 3
 SECONDS = 0.5
+MEASURES = {"added_ttft_ms": "ms added to the first token", "cpu_ms_per_request": "CPU-ms a request"}
 RESULT_CHARS = 400
 
 Points = dict[str, dict[int, dict[str, float]]]
@@ -72,6 +74,25 @@ async def _point(upstream: Contender, ours: Contender, kinds: Mapping[str, Kind]
     }
 
 
+def markdown(points: Points) -> str:
+    """A table and a plot for each series; the sizes are powers of ten, so that a straight growth bends upwards."""
+    lines = ["# Growth"]
+    for series, by_size in points.items():
+        lines += ["", f"## {series}", "", f"| | {' | '.join(map(str, by_size))} |", f"|---|{'---:|' * len(by_size)}"]
+        for measure, title in MEASURES.items():
+            lines.append(f"| {title} | {' | '.join(str(point[measure]) for point in by_size.values())} |")
+        lines += [
+            "",
+            "```mermaid",
+            "xychart-beta",
+            f"    x-axis {json.dumps([str(size) for size in by_size])}",
+            '    y-axis "ms"',
+        ]
+        lines += [f"    line {[point[measure] for point in by_size.values()]}" for measure in MEASURES]
+        lines.append("```")
+    return "\n".join(lines) + "\n"
+
+
 def _empty(folder: Path) -> Path:
     folder.mkdir()
     return folder
@@ -82,9 +103,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--most", type=int, default=1_000)
     parser.add_argument("--banks", action="store_true")
+    parser.add_argument("--save", action="store_true")
     asked = parser.parse_args()
     sizes = [size for size in (1, 10, 100, 1_000, 10_000) if size <= asked.most]
-    print(json.dumps(asyncio.run(measure(sizes, banks=asked.banks)), indent=1))
+    points = asyncio.run(measure(sizes, banks=asked.banks))
+    told = json.dumps(points, indent=1)
+    print(told)
+    if asked.save:
+        RESULTS.mkdir(exist_ok=True)
+        (RESULTS / "growth.json").write_text(f"{told}\n", encoding="utf-8")
+        (RESULTS / "growth.md").write_text(markdown(points), encoding="utf-8")
 
 
 if __name__ == "__main__":

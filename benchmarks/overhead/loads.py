@@ -22,8 +22,8 @@ class Delivery:
 
 
 ANSWERS = (f"stream_{FEW}", f"stream_{MANY}", f"paced_{FEW}", f"paced_{MANY}", "whole")
-# What the table of targets needs, and every kind of request and answer once.
-USUAL = ("*/stream_21/*", "tool_turn/*/1", "short/whole/1")
+# What the table of targets needs, and every kind of request, answer and number of clients once.
+USUAL = ("*/stream_21/1", "tool_turn/stream_21/*", "short/stream_21/32", "tool_turn/*/1", "short/whole/1")
 
 
 @dataclass(frozen=True, slots=True)
