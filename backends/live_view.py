@@ -72,7 +72,7 @@ class LiveView:
             return
         self._told.add(seen)
         log.warning(
-            "another client has loaded a model of ours with another window; our next call makes Ollama load it anew",
+            "a model is loaded with another window than ours, as by another client; our next call loads it anew",
             model=model.name,
             window_tokens=model.window_tokens,
             ours_tokens=window_tokens,

@@ -183,5 +183,5 @@ async def test_a_window_that_another_client_loaded_is_told_once_and_is_not_ours(
             assert loaded["qwen2.5-coder:32b"].window_tokens == 4096
             await text_of(service, "implementation")
             assert (await service.occupancy()).holds("qwen2.5-coder:32b")
-    told = [entry for entry in logs if entry["event"].startswith("another client has loaded")]
+    told = [entry for entry in logs if entry["event"].startswith("a model is loaded with another window")]
     assert [(entry["window_tokens"], entry["ours_tokens"]) for entry in told] == [(4096, 131_072)]
