@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from retrievers.secret_values import is_key, is_password
+from retrievers.secret_values import is_key, is_password, is_plain_password
 
 MIN_VALUE_CHARS = 6
 
@@ -28,6 +28,9 @@ _VALUE = re.compile(
     r"|`(?P<d>[^`\n]{1,1024})`)|\\?[\"'`]?(?P<bare>[^\s\"'`<>|;&=:,]{1,1024})"
 )
 _REST = re.compile(r"[^\s\"'`<>|;&,]{0,4096}")
+_SAID = re.compile(r"[ \t](?:is|was)[ \t:]")
+# Nothing follows but what ends a value, or a comment.
+_END = re.compile(r"[\"'`,;)}\]]{0,4}[ \t]{0,20}(?:$|\n|#|//|\|)")
 _PUBLIC = re.compile(r"(?:public|publishable|anon)[ _-]?")
 
 
@@ -68,7 +71,8 @@ def _secret(text: str, small: str, name: re.Match[str]) -> NamedSecret | None:
     if not quoted:
         stop = start + len(text[start:stop].rstrip(").}]*_\\"))
     given = text[start:stop]
-    if not _is_secret(given, label, quoted=quoted, obvious=name["name"] == "key" or "|" in name[0]):
+    is_given = _is_secret(given, label, quoted=quoted, obvious=name["name"] == "key" or "|" in name[0])
+    if not is_given and not (_END.match(text, stop) and _is_set(given, label, text, name)):
         return None
     if not quoted:
         rest = _REST.match(text, value.end())
@@ -80,6 +84,19 @@ def _is_secret(value: str, label: str, *, quoted: bool, obvious: bool) -> bool:
     if label == "password":
         return is_password(value, quoted=quoted)
     return is_key(value, only_if_obvious=obvious)
+
+
+def _is_set(value: str, label: str, text: str, name: re.Match[str]) -> bool:
+    """Whether `value`, that stands alone behind the name of a setting or a field, is such as people invent."""
+    if name["name"] == "key" or _SAID.search(name[0]):
+        return False
+    is_constant = text[slice(*name.span("name"))].isupper()
+    if label != "password":
+        return is_constant and is_plain_password(value)
+    is_field = name["name"] != "pass" or text[name.start() - 1 : name.start()] in {"_", "-"}
+    if not is_constant and not is_field:
+        return False
+    return is_password(value, quoted=True) or is_plain_password(value, any_word=is_constant and name[0].endswith("="))
 
 
 def _label(text: str, small: str, name: re.Match[str]) -> str | None:

@@ -21,8 +21,8 @@ _KEY_BLOCK = re.compile(r"-----BEGIN [A-Z0-9 ]{0,32}PRIVATE KEY(?: BLOCK)?-----"
 _KEY_BLOCK_END = re.compile(r"-----END [A-Z0-9 ]{0,32}PRIVATE KEY(?: BLOCK)?-----")
 _KEY_LINES = re.compile(r"(?:(?:\\[nr]|[\s>\"',])*+[A-Za-z0-9+/]{16,}+={0,2})++")
 _KEY_RUN = re.compile(r"[A-Za-z0-9+/]{32}")
-_URL_PASSWORD = re.compile(r"://(?P<user>[^\s/:@?#\"'`<>]{0,128}):(?P<password>[^\s/\"'`<>]{4,256})@(?=[\w\[])")
-_URL_STAND_INS = frozenset({"password", "passwd", "pass", "pwd", "pw", "secret", "token", "changeme", "xxx"})
+_URL_PASSWORD = re.compile(r"://(?P<user>[^\s/:@?#\"'`<>]{0,128}):(?P<password>[^\s/\"'`<>]{1,256})@(?=[\w\[])")
+_URL_STAND_INS = frozenset({"password", "passwd", "pass", "pwd", "secret", "token", "changeme", "xxx"})
 # Without their first letters, which may be large or small: a search for plain text is the quickest.
 _BEARER = re.compile(r"earer[ \t]{1,8}(?P<token>[A-Za-z0-9_.~+/-]{16,4096}={0,2})")
 _BASIC = re.compile(r"asic[ \t]{1,8}(?P<token>[A-Za-z0-9+/]{8,4096}={0,2})")

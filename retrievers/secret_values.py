@@ -50,6 +50,14 @@ _WELL_KNOWN = re.compile(
     re.IGNORECASE,
 )
 _PASSWORD_WORDS = frozenset({"pass", "password", "passwd", "passphrase", "pwd", "secret", "token", "test"})
+# What a schema or a form says of a password instead of giving one.
+_DESCRIBING = (
+    "string text varchar char bytes binary base number integer boolean bool object unknown void null none undefined "
+    "true false required optional mandatory missing empty unset default hashed encrypted plain plaintext enabled "
+    "disabled input field prompt username name email credentials oauth session cookie header version step phase "
+    "level bearer"
+)
+_DESCRIBING_WORDS = _PASSWORD_WORDS.union(_DESCRIBING.split())
 _EMAIL = re.compile(r"[\w.+-]+@[\w-]+\.\w+")
 _NUMBERED = re.compile(r".*[^\d.]\d{2,6}")
 _SYMBOL_INSIDE = re.compile(r"\w[!@#$%^&~]+\w")
@@ -116,7 +124,19 @@ def is_password(value: str, *, quoted: bool) -> bool:
         return True
     if not any(char.isdigit() for char in value):
         return False
-    return value[-1] in _STRONG_SYMBOLS or bool(_NUMBERED.fullmatch(value) and letters not in _PASSWORD_WORDS)
+    return value[-1] in _STRONG_SYMBOLS or bool(_NUMBERED.fullmatch(value) and letters not in _DESCRIBING_WORDS)
+
+
+def is_plain_password(value: str, *, any_word: bool = False) -> bool:
+    """Whether `value`, that stands alone where a password or a secret is set, is a word and a number, as `hunter2`; or,
+    with `any_word`, a word that says nothing of what should stand there.
+    """
+    if not _may_be_secret(value) or _STAND_INS.search(value) or _WELL_KNOWN.fullmatch(value):
+        return False
+    word = value.rstrip(string.digits)
+    if len(value) < _MIN_QUOTED_PASSWORD_CHARS or not word.isalpha() or word.casefold() in _DESCRIBING_WORDS:
+        return False
+    return word != value or (any_word and value.islower() and value.isascii())
 
 
 def _may_be_secret(value: str) -> bool:

@@ -24,7 +24,7 @@ from retrievers.types import Passage
 from retrievers.words import WordIndex
 
 # Raised whenever texts are cut, redacted or counted in another way.
-FORMAT = "4"
+FORMAT = "5"
 FILE = f"texts-{FORMAT}.sqlite"
 _TABLES = {
     "files": "digest TEXT PRIMARY KEY, checksum TEXT NOT NULL, value BLOB NOT NULL",

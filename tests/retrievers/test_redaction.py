@@ -64,6 +64,17 @@ NAMED = [
     ("mysql --password ", "hunter22!", "password"),
     ("<password>", "hunter22!", "password"),
     ("Server=x;Password=", "Qwerty99!", "password"),
+    ("password: ", "hunter2", "password"),
+    ("- **Password**: ", "hunter2", "password"),
+    ('"password": "', "hunter2", "password"),
+    ("| password | ", "hunter2", "password"),
+    ("DB_PASS=", "hunter2", "password"),
+    ("DB_PASS=", "letmein", "password"),
+    ("db_pass: ", "s3cr3t!", "password"),
+    ("POSTGRES_PASSWORD=", "postgres", "password"),
+    ("SECRET_KEY=", "supersecret123", "secret"),
+    ('SECRET_KEY = "', "supersecret123", "secret"),
+    ("API_TOKEN: ", "letmein2", "token"),
     ("API_KEY=", made(32, HEX), "key"),
     ('api_key: str = "', made(24), "key"),
     ('"apiKey": "', made(20), "key"),
@@ -93,6 +104,7 @@ def test_a_value_shows_by_its_name(before: str, secret: str, kind: str) -> None:
     ("text", "redacted"),
     [
         ("postgresql://app:s3cretPw9@db:5432/x", "postgresql://app:[redacted: password in a URL]@db:5432/x"),
+        ("mysql://user:pw@host", "mysql://user:[redacted: password in a URL]@host"),
         ("redis://:Zx81kkPq@cache:6379", "redis://:[redacted: password in a URL]@cache:6379"),
         ("mongodb+srv://u:p%40ss1@c.net, x", "mongodb+srv://u:[redacted: password in a URL]@c.net, x"),
         ("Authorization: Bearer q7Xw9LmN2pRt5VyZ", "Authorization: Bearer [redacted: bearer token]"),
@@ -125,6 +137,25 @@ Key: src/auth/tokenService.ts
 token: src/lib/auth/token-v2.ts
 pwd: /home/user/project2024
 password: string
+password: required
+password: text
+password: varchar255
+password: Mapped[str]
+token: number
+next_token: page12
+SECRET_KEY=${SECRET_KEY}
+SECRET_KEY=your-secret-key
+JWT_SECRET=HS256
+DB_PASS=$DB_PASS
+DB_PASS=
+DB_PASSWORD=changeme
+POSTGRES_PASSWORD=password
+PASSWORD=required
+login(name=name, password=newpass)
+FORGOT_PASSWORD = 'forgotPassword'
+RESET_PASSWORD: "/reset-password"
+Reset password: phase21 opens the form
+Tests pass: suite12
 password: str = Field(min_length=8)
 token: Optional[str] = None
 access_token: TokenResponse["access_token"]
@@ -152,6 +183,7 @@ Tests pass: 42/42
 postgres://user:password@localhost:5432/db
 postgresql://postgres:postgres@localhost/db
 https://user:${PASS}@host
+mysql://user:<pw>@host
 http://localhost:8000/v1/chat
 Bearer token-based-authentication
 Authorization: Bearer <token>
