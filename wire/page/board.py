@@ -48,4 +48,5 @@ class Board:
         return render("requests.html", requests=recent.requests, switching_today_s=recent.switching_today_s)
 
     async def _banks(self) -> str:
-        return render("banks.html", banks=await picture_banks(self._service))
+        enabled = self._service.settings.memory.enabled
+        return render("banks.html", enabled=enabled, banks=await picture_banks(self._service) if enabled else ())

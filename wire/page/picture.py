@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from backends.breaker import BreakerState
 from backends.types import BackendStatus, LoadedModel, ModelCard
@@ -52,8 +53,7 @@ class ModelsPicture:
     """The model side now."""
 
     headline: str
-    ready: bool
-    starting: bool
+    mood: Literal["good", "bad", ""]
     rows: tuple[ModelRow, ...]
     uses: tuple[MemoryUse, ...]
     knows_loaded: bool
@@ -80,8 +80,7 @@ async def picture_models(service: RouterService) -> ModelsPicture:
     ram = sum(model.size_bytes - model.vram_bytes for model in sizes) / GB
     return ModelsPicture(
         headline=_headline(status),
-        ready=status.ready,
-        starting=status.kind == "starting",
+        mood=_mood(status),
         rows=rows,
         uses=(
             MemoryUse("Graphics memory", vram, machine.vram_gb),
@@ -93,8 +92,6 @@ async def picture_models(service: RouterService) -> ModelsPicture:
 
 async def picture_banks(service: RouterService) -> tuple[BankReport, ...]:
     """The banks of the workspaces that recent requests came from, and of the default one."""
-    if not service.settings.memory.enabled:
-        return ()
     workspaces = {past.routed.workspace for past in service.recent.requests}
     workspaces.add(service.settings.memory.default_workspace)
     reports = [await service.memory.report(workspace) for workspace in sorted(filter(None, workspaces))]
@@ -112,6 +109,14 @@ def context_bar(ledger: Ledger) -> tuple[Bar, ...]:
             bars.append(Bar(name, tokens, round(start, 2), round(max(width, LEAST_WIDTH), 2)))
         start += width
     return tuple(bars)
+
+
+def _mood(status: BackendStatus) -> Literal["good", "bad", ""]:
+    if status.kind == "starting":
+        return ""
+    if not status.ready:
+        return "bad"
+    return "" if status.kind == "embedded" else "good"
 
 
 def _headline(status: BackendStatus) -> str:

@@ -85,6 +85,7 @@ async function send() {
   element("answer-box").hidden = false;
   element("thinking").hidden = true;
   element("stop").hidden = false;
+  state.className = "faint";
   state.textContent = "Waiting for the model.";
   try {
     const response = await post("/v1/chat/completions", body, running.signal);
@@ -101,8 +102,10 @@ async function send() {
     });
     state.textContent = "The answer is whole.";
   } catch (error) {
-    if (error.name === "AbortError") state.textContent = "Stopped.";
-    else state.textContent = error instanceof TypeError ? "The connection broke: is the service running?" : error.message;
+    const stopped = error.name === "AbortError";
+    const broken = error instanceof TypeError;
+    state.className = stopped ? "faint" : "bad";
+    state.textContent = stopped ? "Stopped." : broken ? "The connection broke: is the service running?" : error.message;
   } finally {
     running.abort();
     running = null;
