@@ -26,6 +26,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.browser)
 
 
+# For what does not depend on it.
+at_one_width = pytest.mark.parametrize("watched", [1600], indirect=True)
+
+
 @dataclass
 class Watched:
     """A page, with what it complained about and where it asked for anything."""
@@ -52,20 +56,20 @@ def workspace(tmp_path: Path) -> Path:
     return tmp_path / "project"
 
 
-@pytest_asyncio.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def running(tmp_path: Path, workspace: Path) -> AsyncIterator[Running]:
     memory = {"enabled": True, "embedder": "ollama", "default_workspace": workspace}
     async with ScriptedOllama() as ollama, running_service(ollama, tmp_path, memory=memory) as service:
         yield service
 
 
-@pytest_asyncio.fixture
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def browser() -> AsyncIterator[Browser]:
     async with async_playwright() as playwright, launched(playwright) as chromium:
         yield chromium
 
 
-@pytest_asyncio.fixture(params=[360, 1600], ids=["narrow", "wide"])
+@pytest_asyncio.fixture(params=[360, 1600], ids=["narrow", "wide"], loop_scope="module")
 async def watched(request: pytest.FixtureRequest, browser: Browser, running: Running) -> AsyncIterator[Watched]:
     width = int(request.param)
     context = await browser.new_context(

@@ -7,11 +7,12 @@ import re
 import pytest
 from playwright.async_api import expect
 
-from tests.browser.conftest import Watched
+from tests.browser.conftest import Watched, at_one_width
 from tests.support.ollama_replies import Reply
 
 # LangServe 0.3.3 reads `model_fields` from an instance, and streams with what LangChain will drop.
 pytestmark = [
+    pytest.mark.asyncio(loop_scope="module"),
     pytest.mark.filterwarnings("ignore:Accessing the 'model_fields' attribute"),
     pytest.mark.filterwarnings("ignore:astream_log is deprecated"),
 ]
@@ -29,6 +30,7 @@ async def test_the_playground_is_filled_in_and_streams(watched: Watched) -> None
     await expect(page.get_by_text("the tide", exact=True).first).to_be_visible()
 
 
+@at_one_width
 async def test_the_routes_are_shown_without_a_network(watched: Watched) -> None:
     page = watched.page
     await page.goto(f"{watched.running.base_url}/docs")

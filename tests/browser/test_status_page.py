@@ -6,15 +6,17 @@ import re
 from pathlib import Path
 from typing import Any
 
+import pytest
 from axe_playwright_python.async_playwright import Axe  # type: ignore[import-untyped]
 from playwright.async_api import Browser, Page, expect
 
-from tests.browser.conftest import Watched
+from tests.browser.conftest import Watched, at_one_width
 from tests.support.ollama_replies import Reply
 from tests.support.scripted_ollama import ScriptedOllama
 from tests.support.service import eventually, running_service
 from wire.page.recent import KEPT
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 QUESTION = "what do the gauges speak?"
 
 
@@ -69,6 +71,7 @@ async def test_a_request_can_be_tried_and_its_answer_watched(watched: Watched) -
     assert await fits(page)
 
 
+@at_one_width
 async def test_an_answer_can_be_stopped(watched: Watched) -> None:
     page, ollama = await opened(watched), watched.running.ollama
     ollama.script(Reply.text("the ", "tide").gate_after(1))
@@ -80,6 +83,7 @@ async def test_an_answer_can_be_stopped(watched: Watched) -> None:
     await ollama.until(lambda: len(ollama.disconnects) == 1, "the call to end", 5)
 
 
+@at_one_width
 async def test_what_a_person_does_outlasts_an_update(watched: Watched) -> None:
     page = await opened(watched)
     await watched.running.chat("@fast one")
@@ -95,6 +99,7 @@ async def test_what_a_person_does_outlasts_an_update(watched: Watched) -> None:
     await expect(page.get_by_label("What you would type")).to_have_value("half a ques")
 
 
+@at_one_width
 async def test_a_hidden_page_follows_nothing(watched: Watched) -> None:
     """A browser has six connections for all pages of a server: the seventh tab stayed empty."""
     page, intake = await opened(watched), watched.running.app.state.intake
