@@ -18,6 +18,7 @@ import numpy as np
 from langchain_core.embeddings import Embeddings
 
 from config.errors import MemoryUnavailable
+from retrievers.long_texts import Window
 from retrievers.minilm import MiniLM
 from retrievers.types import EmbedderStatus, Vectors
 
@@ -126,6 +127,12 @@ class LocalEmbedder(Embeddings):
         """Rows of `embed_array`, as LangChain wants them."""
         rows: list[list[float]] = self.embed_array(texts).tolist()
         return rows
+
+    def windows(self, texts: list[str]) -> list[list[Window]]:
+        """Each text in parts that are read whole; see `retrievers.long_texts`. Blocks, raises as `embed_array`."""
+        model = self._loaded()
+        with self._turn(urgent=False):
+            return [model.windows(text) for text in texts]
 
     def embed_query(self, text: str) -> list[float]:
         """As a row of `embed_array`, ahead of documents that wait; known at once for the last few hundred texts."""

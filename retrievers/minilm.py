@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from retrievers.long_texts import Window
 from retrievers.types import Vectors
 
 # Below so many word pieces for each, a thread more costs more than it helps.
@@ -53,6 +55,25 @@ class MiniLM:
             show_progress_bar=False,
         )
         return rows
+
+    def windows(self, text: str) -> list[Window]:
+        """The text in parts of at most as many word pieces as are read; a word is never parted."""
+        tokenizer = self._model.tokenizer
+        pieces = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
+        words, places = pieces.word_ids(), pieces["offset_mapping"]
+        room = self._model.max_seq_length - tokenizer.num_special_tokens_to_add()
+        bounds = [0]
+        while len(words) - bounds[-1] > room:
+            bound = bounds[-1] + room
+            while words[bound] == words[bound - 1]:
+                bound -= 1
+            bounds.append(bound)
+        if len(bounds) == 1:
+            return [Window(text, max(1, len(words)))]
+        return [
+            Window(text[places[begin][0] : places[end - 1][1]], end - begin)
+            for begin, end in pairwise([*bounds, len(words)])
+        ]
 
     def query(self, text: str) -> Vectors:
         """`(384,)` float32."""

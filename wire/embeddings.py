@@ -13,13 +13,17 @@ from starlette.responses import JSONResponse
 
 from chains.counting import count_text, text_of_tokens
 from config.errors import BadRequest, UnknownModel
+from retrievers.long_texts import embed_whole
 from retrievers.types import Embedder
 from wire.body import read_json
 from wire.replies import Embeddings
 from wire.service import RouterService, service_of
 from wire.validate import validated
 
+# As OpenAI has them.
 MAX_INPUTS = 2048
+MAX_INPUT_TOKENS = 8192
+MAX_TOKENS = 300_000
 Tokens = Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
 
 routes = APIRouter()
@@ -57,13 +61,13 @@ def _check_model(model: str, service: RouterService) -> None:
 def _embed(asked: EmbeddingsRequest, embedder: Embedder) -> dict[str, Any]:
     """Blocks: for seconds where the embedder is still to be loaded."""
     texts = _texts(asked)
-    vectors = embedder.embed_documents(texts)
+    tokens = _count(texts)
+    vectors = embed_whole(embedder, texts)
     if asked.dimensions not in (None, len(vectors[0])):
         raise BadRequest(
             f"dimensions: {embedder.name} gives {len(vectors[0])} and cannot give fewer: leave it out.",
             param="dimensions",
         )
-    tokens = sum(map(count_text, texts))
     encode = _base64 if asked.encoding_format == "base64" else list
     return {
         "object": "list",
@@ -82,6 +86,22 @@ def _texts(asked: EmbeddingsRequest) -> list[str]:
     if not all(texts):
         raise BadRequest("input: holds an empty text: leave it out.", param="input")
     return texts
+
+
+def _count(texts: list[str]) -> int:
+    """All texts' tokens by the router's own tokenizer; raises `BadRequest` where there are too many."""
+    counts = [count_text(text) for text in texts]
+    for index, count in enumerate(counts):
+        if count > MAX_INPUT_TOKENS:
+            raise BadRequest(
+                f"input[{index}]: has {count} tokens, more than {MAX_INPUT_TOKENS}: send it in parts.",
+                param=f"input[{index}]",
+            )
+    if sum(counts) > MAX_TOKENS:
+        raise BadRequest(
+            f"input: has {sum(counts)} tokens, more than {MAX_TOKENS}: send it in several requests.", param="input"
+        )
+    return sum(counts)
 
 
 def _base64(vector: list[float]) -> str:

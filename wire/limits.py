@@ -25,7 +25,9 @@ async def read_bounded_json(request: Request, server: ServerSettings) -> Any:
             _check(len(messages), server.max_messages, field, "messages", "server.max_messages")
             images = sum(part.get("type") in _IMAGES for message in messages for part in _parts(message))
             _check(images, server.max_images, field, "images", "server.max_images")
-        _check(len(_items(body.get("tools"))), server.max_tools, "tools", "tools", "server.max_tools")
+        tools = _items(body.get("tools"))
+        grouped = sum(len(_items(tool.get("tools"))) for tool in tools if isinstance(tool, dict))
+        _check(len(tools) + grouped, server.max_tools, "tools", "tools", "server.max_tools")
     return body
 
 

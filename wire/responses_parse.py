@@ -8,20 +8,18 @@ from typing import Any
 from config.errors import BadRequest
 from wire.openai_request import ChatRequest
 from wire.responses_request import (
-    AllowedTools,
     CallItem,
     CallOutputItem,
     Content,
     ImagePart,
     Item,
     MessageItem,
-    NamedTool,
     Part,
     ReasoningItem,
     ResponsesRequest,
     TextPart,
-    Tool,
 )
+from wire.responses_tools import chat_tool_choice, chat_tools, model_name
 from wire.tool_turns import Result, tool_turns
 from wire.validate import parse_chat_request
 
@@ -40,8 +38,8 @@ def as_chat(request: ResponsesRequest) -> ChatRequest:
             "model": request.model,
             "messages": [*system, *said],
             "stream": request.stream,
-            "tools": [_tool(tool) for tool in request.tools or []] or None,
-            "tool_choice": _tool_choice(request),
+            "tools": chat_tools(request.tools or []) or None,
+            "tool_choice": chat_tool_choice(request.tool_choice),
             "parallel_tool_calls": request.parallel_tool_calls,
             "temperature": request.temperature,
             "top_p": request.top_p,
@@ -72,7 +70,10 @@ def _turns(items: Iterable[Item]) -> list[Json]:
             case MessageItem():
                 turns.append({"role": item.role, "content": _text(item.content)})
             case CallItem():
-                call = {"id": item.call_id, "function": {"name": item.name, "arguments": item.arguments}}
+                call = {
+                    "id": item.call_id,
+                    "function": {"name": model_name(item.namespace, item.name), "arguments": item.arguments},
+                }
                 _join(turns, tool_calls=[call])
             case ReasoningItem():
                 thought = "".join(part.text for part in item.content or [])
@@ -115,24 +116,6 @@ def _part(part: Part) -> Json:
     if isinstance(part, ImagePart):
         return {"type": "image_url", "image_url": {"url": part.image_url}}
     return {"type": "text", "text": _words(part)}
-
-
-def _tool(tool: Tool) -> Json:
-    return {"type": "function", "function": tool.model_dump(exclude={"type"}, exclude_none=True)}
-
-
-def _tool_choice(request: ResponsesRequest) -> Any:
-    match request.tool_choice:
-        case NamedTool() as tool:
-            return _named(tool)
-        case AllowedTools(mode=mode, tools=tools):
-            return {"type": "allowed_tools", "allowed_tools": {"mode": mode, "tools": [_named(tool) for tool in tools]}}
-        case mode:
-            return mode
-
-
-def _named(tool: NamedTool) -> Json:
-    return {"type": "function", "function": {"name": tool.name}}
 
 
 def _format(request: ResponsesRequest) -> Json | None:

@@ -18,7 +18,8 @@ from pydantic import (
 )
 
 from wire.openai_messages import DataUri
-from wire.refused import Refused, only_tools_of_type, refuse_fields
+from wire.refused import Refused, refuse_fields
+from wire.responses_tools import Tool, ToolChoice
 
 REFUSED: Refused = {
     "background": ((False,), "an answer ends with its request"),
@@ -88,6 +89,7 @@ class CallItem(_Item):
     type: Literal["function_call"]
     call_id: str = Field(min_length=1)
     name: str = Field(min_length=1)
+    namespace: str | None = None
     arguments: str = "{}"
 
 
@@ -128,46 +130,6 @@ Item = Annotated[
     Discriminator(_kind_of_item),
 ]
 Input = Annotated[Annotated[str, Tag("text")] | Annotated[list[Item], Tag("parts")], Discriminator(_kind_of_content)]
-
-
-class Tool(_Item):
-    """A function on offer; tools that run at OpenAI's are not to be had here."""
-
-    type: Annotated[Literal["function"], only_tools_of_type("function")]
-    name: str = Field(min_length=1, max_length=256)
-    description: str | None = None
-    parameters: dict[str, Any] | None = None
-    strict: bool | None = None
-
-
-class NamedTool(_Item):
-    """`tool_choice` as an object."""
-
-    type: Annotated[Literal["function"], only_tools_of_type("function")]
-    name: str = Field(min_length=1)
-
-
-class AllowedTools(_Item):
-    """`tool_choice` as a choice among the tools on offer."""
-
-    type: Literal["allowed_tools"]
-    mode: Literal["auto", "required"]
-    tools: list[NamedTool] = Field(min_length=1)
-
-
-def _kind_of_choice(value: Any) -> str:
-    if isinstance(value, str):
-        return "mode"
-    kind = value.get("type") if isinstance(value, dict) else getattr(value, "type", None)
-    return "allowed" if kind == "allowed_tools" else "named"
-
-
-ToolChoice = Annotated[
-    Annotated[Literal["none", "auto", "required"], Tag("mode")]
-    | Annotated[NamedTool, Tag("named")]
-    | Annotated[AllowedTools, Tag("allowed")],
-    Discriminator(_kind_of_choice),
-]
 
 
 class TextFormat(_Item):

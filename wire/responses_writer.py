@@ -10,6 +10,7 @@ from config.errors import RouterError
 from wire.chunks import Stamp
 from wire.errors import error_row
 from wire.responses_request import ResponsesRequest
+from wire.responses_tools import own_names
 from wire.segments import Segment, joined, segment_of, segments
 from wire.sse import HEARTBEAT, encode_event
 from wire.writer import Explanation
@@ -25,6 +26,7 @@ class ResponsesWriter:
     def __init__(self, stamp: Stamp, asked: ResponsesRequest) -> None:
         self._stamp = stamp
         self._asked = asked
+        self._own_names = own_names(asked.tools or [])
         self._closed: list[Segment] = []
         self._open: list[Segment] = []  # the pieces of the item that is being written
         self._number = 0
@@ -99,7 +101,7 @@ class ResponsesWriter:
             done = self._event(
                 "response.function_call_arguments.done",
                 **place,
-                name=piece.call.name,
+                name=item["name"],
                 arguments=piece.call.arguments,
             )
         elif piece.kind == "reasoning":
@@ -125,7 +127,7 @@ class ResponsesWriter:
             return item | {
                 "type": "function_call",
                 "call_id": call.id,
-                "name": call.name,
+                **self._own_names.get(call.name, {"name": call.name}),
                 "arguments": call.arguments,
             }
         if piece.kind == "reasoning":

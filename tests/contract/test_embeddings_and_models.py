@@ -82,3 +82,21 @@ async def test_models_tell_their_window_and_what_they_can(openai: AsyncOpenAI) -
     assert models["implementation"]["capabilities"] == ["chat", "tools"]
     assert models["memory_analysis"]["capabilities"] == ["chat", "tools", "vision"]
     assert models[EMBEDDER]["capabilities"] == ["embeddings"]
+
+
+async def test_the_end_of_a_long_text_counts(openai: AsyncOpenAI) -> None:
+    """Behind its first 256 word pieces nothing was seen, and nobody was told."""
+    filler = "def f(x_1: int) -> int:\n    return x_1 + 1  # unverändert\n\n" * 40
+    ends = [filler + "The pump waits for the tank. " * 20, filler + "A frost warning for the vineyards. " * 20, filler]
+    answer = await openai.embeddings.create(model=EMBEDDER, input=[*ends, "the pump waits for the tank"])
+    pump, frost, plain, question = np.array([each.embedding for each in answer.data])
+    np.testing.assert_allclose(np.linalg.norm([pump, frost, plain], axis=1), 1, atol=1e-5)
+    assert pump @ question > plain @ question + 0.1
+    assert pump @ question > frost @ question + 0.1
+
+
+async def test_too_long_a_text_is_named(running: Running) -> None:
+    for given, param in ((["a", "b c " * 5000], "input[1]"), (["a b " * 4000] * 40, "input")):
+        answer = await running.http.post("/v1/embeddings", json={"model": EMBEDDER, "input": given})
+        assert (answer.status_code, answer.json()["error"]["param"]) == (400, param)
+        assert "tokens, more than" in answer.json()["error"]["message"]

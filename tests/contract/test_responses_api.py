@@ -5,7 +5,7 @@ from typing import Any
 import openai as sdk
 import pytest
 from openai import AsyncOpenAI
-from openai.types.responses import Response
+from openai.types.responses import Response, ResponseFunctionToolCall
 from pydantic import BaseModel
 
 from tests.support.scripted_ollama import Reply
@@ -173,3 +173,19 @@ async def test_fails_early_with_a_status(running: Running, openai: AsyncOpenAI) 
         await openai.responses.create(model=MODEL, input="hello", stream=True)
     with pytest.raises(sdk.NotFoundError):
         await openai.responses.create(model="gpt-5", input="hello")
+
+
+async def test_functions_of_a_namespace_keep_their_own_names(running: Running, openai: AsyncOpenAI) -> None:
+    """Codex offers its sub-agents and each MCP server so."""
+    running.ollama.script(Reply.tool_calls(("town__weather", {"town": "Bonn"})), Reply.text("Rain."))
+    tools: list[Any] = [{"type": "namespace", "name": "town", "description": "", "tools": [WEATHER]}, WEATHER]
+    items: list[Any] = [{"role": "user", "content": "hello"}]
+    first = await openai.responses.create(model=MODEL, input=items, tools=tools)
+    (call,) = first.output
+    assert isinstance(call, ResponseFunctionToolCall)
+    assert (call.namespace, call.name) == ("town", "weather")
+    items += [call, {"type": "function_call_output", "call_id": call.call_id, "output": "rain"}]
+    await openai.responses.create(model=MODEL, input=items, tools=tools)
+    offered = [tool["function"]["name"] for tool in running.ollama.chats[0]["tools"]]
+    assert offered == ["town__weather", "weather"]
+    assert running.ollama.chats[1]["messages"][1]["tool_calls"][0]["function"]["name"] == "town__weather"

@@ -99,6 +99,20 @@ def test_a_model_built_in_another_way_is_asked_as_its_library_does(
     assert np.allclose(MiniLM(place, threads=1).query(question), embedder.embed_array([question])[0], atol=1e-5)
 
 
+@pytest.mark.parametrize("unit", ["a", "word ", "x_1+=2;", "unverändert ", "漢字", "😀", "a" * 90 + " ", "\n\n\t- b"])
+def test_windows_are_read_whole_and_make_up_the_text(embedder: LocalEmbedder, unit: str) -> None:
+    model = embedder._model
+    assert model is not None
+    for times in (1, 253, 254, 255, 700):
+        text = unit * times
+        (windows,) = embedder.windows([text])
+        assert "".join("".join(each.text for each in windows).split()) == "".join(text.split())
+        for each in windows:
+            pieces = model._model.tokenizer(each.text)["input_ids"]
+            assert len(pieces) <= 256
+            assert each.tokens == max(1, len(pieces) - 2)
+
+
 async def test_the_event_loop_is_free_while_embedding(embedder: LocalEmbedder) -> None:
     """A query gets its turn while many documents are embedded."""
     documents = asyncio.create_task(embedder.aembed_documents([f"{number} {words(60)}" for number in range(24)]))
