@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +13,9 @@ from langchain_core.language_models.chat_models import agenerate_from_stream
 from langchain_core.messages import AIMessageChunk, BaseMessage, HumanMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 
+from chains.answer import AnswerRequest, stream_answer
 from chains.decide import RoleClassifier, Router
+from chains.events import AnswerEvent
 from chains.features import Previous
 from chains.ledger import PromptParts
 from chains.turn import Turn
@@ -184,3 +186,21 @@ class ChunkModel(BaseChatModel):
 
 def model(*chunks: Any) -> ChunkModel:
     return ChunkModel(chunks=list(chunks), calls=[], asked=[], closed=[])
+
+
+def answer_request(turn: Turn | None = None, *, thinks: bool = False, think: bool | None = None) -> AnswerRequest:
+    ids: Iterator[int] = iter(range(100))
+    turn = turn or person("hello")
+    return AnswerRequest(
+        messages=turn.messages,
+        turn=turn,
+        options={"num_ctx": 8192, "temperature": 0.2},
+        answer_limit_tokens=777,
+        thinks=thinks,
+        think=think,
+        new_id=lambda: f"call_{next(ids)}",
+    )
+
+
+async def events_of(made: ChunkModel, asked: AnswerRequest | None = None) -> list[AnswerEvent]:
+    return [event async for event in stream_answer(made, asked or answer_request())]
