@@ -89,7 +89,12 @@ def _field_name(location: tuple[int | str, ...], value: Any) -> str:
         if isinstance(part, int):
             name += f"[{part}]"
             value = value[part] if isinstance(value, list) and part < len(value) else None
-        elif not is_known or (isinstance(value, dict) and (part in value or depth == len(location) - 1)):
+            continue
+        if is_known:
+            is_field = isinstance(value, dict) and (part in value or depth == len(location) - 1)
+        else:
+            is_field = part.isidentifier()
+        if is_field:
             name += f".{part}" if name else part
             value = value.get(part) if is_known else None
     return name

@@ -19,8 +19,11 @@ from backends.patience import CallLimits
 from config.errors import BadRequest, RouterError
 from retrievers.chunking import chunk_markdown
 from tests.chains.test_tool_text import TEXTS, recognised
+from wire import messages_parse, responses_parse
+from wire.messages_request import MessagesRequest
 from wire.parse import parse_turn
-from wire.validate import parse_chat_request
+from wire.responses_request import ResponsesRequest
+from wire.validate import parse_chat_request, validated
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
@@ -30,11 +33,33 @@ JSON = st.recursive(
 FIELDS = st.sampled_from(
     ["role", "content", "tool_calls", "tools", "tool_choice", "stop", "response_format", "metadata", "n", "stream"]
 )
+ARGUMENTS = JSON.map(json.dumps) | st.text(max_size=9)
+CALL = st.fixed_dictionaries(
+    {
+        "id": st.text(min_size=1, max_size=3),
+        "function": st.fixed_dictionaries({"name": st.just("f"), "arguments": ARGUMENTS}),
+    }
+)
+PART = st.fixed_dictionaries({"type": st.sampled_from(["text", "input_text", "output_text"]), "text": st.text()})
+BLOCK = PART | st.fixed_dictionaries(
+    {"type": st.sampled_from(["tool_use", "tool_result", "thinking", "image"])},
+    optional={"id": st.text(), "tool_use_id": st.text(), "name": st.text(), "input": JSON, "content": st.lists(PART)},
+)
 MESSAGE = st.fixed_dictionaries(
     {"role": st.sampled_from(["user", "system", "developer", "assistant", "tool"])},
-    optional={"content": JSON, "tool_calls": JSON, "tool_call_id": st.text(), "reasoning_content": JSON},
+    optional={
+        "content": JSON | st.text() | st.lists(BLOCK, max_size=3),
+        "tool_calls": st.lists(CALL, max_size=2) | JSON,
+        "tool_call_id": st.text(),
+        "reasoning_content": st.text() | JSON,
+    },
 )
-BODY = st.fixed_dictionaries({"model": st.text(), "messages": st.lists(MESSAGE, max_size=3) | JSON})
+ITEM = MESSAGE | st.fixed_dictionaries(
+    {"type": st.sampled_from(["function_call", "function_call_output", "reasoning"])},
+    optional={"call_id": st.text(), "name": st.text(), "arguments": ARGUMENTS, "output": JSON | st.lists(PART)},
+)
+BODY = st.fixed_dictionaries({"model": st.text(min_size=1), "messages": st.lists(MESSAGE, max_size=3) | JSON})
+ASKED = st.fixed_dictionaries({"model": st.text(min_size=1), "input": st.text() | st.lists(ITEM, max_size=4) | JSON})
 LINES = st.lists(
     JSON.map(lambda value: json.dumps(value).encode())
     | st.text(max_size=9).map(lambda text: json.dumps({"message": {"content": text}, "done": False}).encode())
@@ -49,6 +74,18 @@ MARKDOWN = st.lists(st.sampled_from(["# a", "## b", "```", "- c", "", "|x|y|", "
 def request_parser(body: dict[str, Any], more: dict[str, Any]) -> None:
     with suppress(BadRequest):
         parse_turn(parse_chat_request({**body, **more}), {})
+
+
+@given(BODY, st.dictionaries(FIELDS, JSON, max_size=2))
+def messages_parser(body: dict[str, Any], more: dict[str, Any]) -> None:
+    with suppress(BadRequest):
+        parse_turn(messages_parse.as_chat(validated(MessagesRequest, {"max_tokens": 9, **body, **more})), {})
+
+
+@given(ASKED, st.dictionaries(FIELDS, JSON, max_size=2))
+def responses_parser(body: dict[str, Any], more: dict[str, Any]) -> None:
+    with suppress(BadRequest):
+        parse_turn(responses_parse.as_chat(validated(ResponsesRequest, {**body, **more})), {})
 
 
 @given(TEXTS, st.integers(1, 9))
@@ -82,7 +119,14 @@ def markdown_chunker(text: str, min_tokens: int, more: int) -> None:
     assert "".join(chunk.text for chunk in chunks) == text
 
 
-TARGETS: tuple[Callable[[], None], ...] = (request_parser, recogniser, ndjson_reader, markdown_chunker)
+TARGETS: tuple[Callable[[], None], ...] = (
+    request_parser,
+    messages_parser,
+    responses_parser,
+    recogniser,
+    ndjson_reader,
+    markdown_chunker,
+)
 
 
 def main(seconds: float) -> None:
