@@ -29,7 +29,7 @@ LAST_TAGS = ("<plan_mode_respond>", "<attempt_completion>")
 
 
 async def answer_with_model(state: RouterState, runtime: Runtime[Deps]) -> AnswerUpdate:
-    """Stream the decided model's answer as custom events, then return it whole; see `graphs.attempts`.
+    """Stream the decided model's answer as events, then return it whole; see `graphs.attempts`.
 
     Raises:
         BackendError, ContextTooLong: as the last model's call does.
