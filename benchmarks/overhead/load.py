@@ -30,9 +30,10 @@ class Answer:
 
 
 class Client(asyncio.Protocol):
-    """One kept connection; one request at a time."""
+    """One kept connection; one request at a time. Made anew where the server has closed it between two of them."""
 
-    def __init__(self) -> None:
+    def __init__(self, port: int) -> None:
+        self._port = port
         self._answer = Answer()
         self._ends_at: int | None = None
         self._started = 0.0
@@ -41,8 +42,14 @@ class Client(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
 
+    async def connect(self) -> None:
+        """Open the connection."""
+        await asyncio.get_running_loop().create_connection(lambda: self, "127.0.0.1", self._port)
+
     async def ask(self, request: bytes) -> Answer:
         """Send one request and take its answer in to the end; raises `Refused` where its status is not 200."""
+        if self._transport.is_closing():
+            await self.connect()
         self._answer, self._ends_at = Answer(), None
         self._done = asyncio.get_running_loop().create_future()
         self._started = time.perf_counter()
@@ -87,8 +94,9 @@ def _end_of(body: bytes | bytearray) -> int | None:
 @asynccontextmanager
 async def connected(port: int, clients: int = 1) -> AsyncIterator[list[Client]]:
     """So many connections, closed in the end."""
-    loop = asyncio.get_running_loop()
-    made = [(await loop.create_connection(Client, "127.0.0.1", port))[1] for _ in range(clients)]
+    made = [Client(port) for _ in range(clients)]
+    for client in made:
+        await client.connect()
     try:
         yield made
     finally:
@@ -105,7 +113,11 @@ class Sent:
 
 
 async def send(clients: list[Client], next_request: Callable[[], bytes], *, seconds: float, at_least: int) -> Sent:
-    """Each client asks again as soon as it has its answer, for so long and at least so many times in all."""
+    """Each client asks again as soon as it has its answer, for so long and at least so many times in all.
+
+    Raises:
+        Refused, OSError, TimeoutError: what the first client met that was not answered.
+    """
     answers: list[Answer] = []
     begun = 0
     started = time.perf_counter()
@@ -116,7 +128,10 @@ async def send(clients: list[Client], next_request: Callable[[], bytes], *, seco
             begun += 1
             answers.append(await client.ask(next_request()))
 
-    async with asyncio.TaskGroup() as asking:
-        for client in clients:
-            asking.create_task(keep_asking(client))
+    try:
+        async with asyncio.TaskGroup() as asking:
+            for client in clients:
+                asking.create_task(keep_asking(client))
+    except ExceptionGroup as failed:
+        raise failed.exceptions[0] from None
     return Sent(answers, time.perf_counter() - started)
