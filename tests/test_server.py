@@ -26,7 +26,7 @@ async def test_it_shows_what_to_paste_into_cline_and_ends_quietly(tmp_path: Path
     assert "cline-memory-router" in panel
     assert f"Base URL             {base_url}/v1" in panel
     assert "Context window size  200000" in panel
-    assert "qwen2.5-coder:32b (131072)" in panel
+    assert "qwen2.5-coder:32b, 131,072 tokens" in panel
     assert f"nonein{tmp_path}" in "".join(re.findall(r"[^\s│]", panel))  # a long path is broken over lines
     assert health["backend"]["kind"] == "ollama"
     assert code == 0
