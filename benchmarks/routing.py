@@ -28,6 +28,7 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, System
 
 from chains.classifier import Classifier
 from chains.decide import Router, Weighed
+from chains.features import ends_of
 from chains.lock import Held
 from chains.turn import Turn
 from config.load import load_settings
@@ -71,7 +72,7 @@ def measure(requests: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     turns = [turn_of(request) for request in requests]
     for turn, held in turns:
         started = time.perf_counter()
-        answers.append(decide(router, turn, held, embedder.embed_query(turn.person_text)))
+        answers.append(decide(router, turn, held, embedder.embed_query(ends_of(turn.person_text))))
         with_embedding_s.append(time.perf_counter() - started)
     for turn, held in turns:
         started = time.perf_counter()

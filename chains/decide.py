@@ -22,6 +22,8 @@ from chains.turn import Turn
 from config.schema import ROLES, Role, RoutingSettings
 
 VISION_ROLE: Role = "memory_analysis"
+# Any model can name or sum up a conversation: the small one soonest, and none is worth a reload.
+ERRAND_FIT: Mapping[Role, float] = {"memory_fast": 0.334, "implementation": 0.333, "memory_analysis": 0.333}
 
 
 class Opinion(Protocol):
@@ -79,7 +81,7 @@ class Router:
     classifier: RoleClassifier | None = None
 
     def wish(self, turn: Turn, candidates: Mapping[Role, Candidate], held: Held | None = None) -> Wish | None:
-        """What needs no weighing: a name, the lock, images, a word to go on, a rule; None where nothing of it holds.
+        """What needs no weighing: a name, the lock, images, an errand, a word to go on, a rule; else None.
 
         Raises:
             UnknownModel: the request names a model that is neither this service, a role nor a role's model.
@@ -91,6 +93,9 @@ class Router:
             return named
         if turn.has_images:
             return Wish(VISION_ROLE, "the request has images", "images")
+        if turn.is_errand:
+            why = "the client's own errand: a title or a summary"
+            return Wish("memory_fast", why, "errand", probabilities=ERRAND_FIT)
         if not self._may_begin_what_was_planned(turn, held) and (going_on := wish_of_follow_up(turn, held)):
             return going_on
         return wish_by_rules(self.routing.rules, words_of(turn), turn.mode)

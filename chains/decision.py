@@ -9,7 +9,7 @@ from typing import Any, Literal
 from chains.seconds import Expected
 from config.schema import Role
 
-Step = Literal["asked_for", "lock", "images", "follow_up", "rules", "classifier", "arbiter", "default"]
+Step = Literal["asked_for", "lock", "images", "errand", "follow_up", "rules", "classifier", "arbiter", "default"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,6 @@ SHAPE = (
 FOLLOWS = tuple(f"{when}{role}" for when in ("after ", "very short, after ", "short, after ") for role in ROLES)
 DENSE = (*SHAPE, *CONCEPTS, *FOLLOWS)
 
-# A request says what it wants at its beginning or, below what was pasted, at its end.
 HEAD_CHARS, TAIL_CHARS = 1_400, 600
 MAX_PREVIOUS_CHARS = 300
 _MAX_LETTERS_CHARS = 1_000
@@ -79,10 +78,16 @@ class Features:
         return not (self.terms["letters"] or self.terms["pasted"] or self.terms["names"])
 
 
+def ends_of(text: str) -> str:
+    """What is read of a person's words: they say what they want at their beginning or, below what was pasted, at their
+    end.
+    """
+    return text if len(text) <= HEAD_CHARS + TAIL_CHARS else f"{text[:HEAD_CHARS]}\n{text[-TAIL_CHARS:]}"
+
+
 def features_of(text: str, previous: Previous | None = None) -> Features:
     """The features of a person's words, free of a client's wrappers."""
-    if len(text) > HEAD_CHARS + TAIL_CHARS:
-        text = f"{text[:HEAD_CHARS]}\n{text[-TAIL_CHARS:]}"
+    text = ends_of(text)
     prose, pasted = _apart(text.replace(_GLUE, " "))
     words, names = _words(prose)
     # Only a short request leans on the one before, and what the agent offered stands at its end.

@@ -56,7 +56,8 @@ class Turn:
     `person_text` holds the person's own latest words without a client's boilerplate, "" where there are none;
     `person_index` is the message that holds them, `previous_text` the words before those. `mark` is the role that the
     latest words name with `@fast`, `@code` or `@deep`; the marks themselves stand in none of these texts.
-    `from_machine` tells that the last message is a tool result or another text no person typed. `tools` and
+    `from_machine` tells that the last message is a tool result or another text no person typed, `is_errand` that the
+    client asks for a title or a summary of its own. `tools` and
     `answer_schema` are JSON schemas as the client sent them; `one_call` allows one call an answer at most.
     """
 
@@ -67,6 +68,7 @@ class Turn:
     mode: Mode = "none"
     workspace: Path | None = None
     wants_memory: bool = True
+    is_errand: bool = False
     model: str = AUTOMATIC
     tools: tuple[Mapping[str, Any], ...] = ()
     tool_choice: ToolChoice = ToolChoice()

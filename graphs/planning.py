@@ -14,6 +14,7 @@ from chains.conversation import fingerprints, loose_fingerprints, session_key
 from chains.correction import LEAST_LEARNED_TOKENS, Correction
 from chains.decide import Circumstances, Router, Weighed, weighed_words
 from chains.decision import RouteDecision, Wish
+from chains.features import ends_of
 from chains.ledger import Measured, PromptParts, measure, open_ledger
 from chains.lock import Held
 from chains.seconds import Expected
@@ -25,7 +26,6 @@ from graphs.kept_memory import Kept, count_blocks, find_kept
 from graphs.sessions import Known
 from graphs.state import RouteUpdate
 
-EMBEDDED_CHARS = 2_000
 ARBITER: Role = "memory_fast"
 # What a call that waits or runs is taken to have ahead of it.
 ANSWER_AHEAD_TOKENS = 300
@@ -65,7 +65,7 @@ async def plan(turn: Turn, deps: Deps, *, dry: bool = False) -> RouteUpdate:
             wish = await _arbitrated(weighed, turn, known.held, cards=cards, occupancy=occupancy, deps=deps)
     # What nobody will remember must not hang on what happens to be loaded: the next request of a tool loop would be
     # decided anew, and differently.
-    remembered = deps.sessions.store is not None and not (turn.from_machine and known.held is None)
+    remembered = deps.sessions.store is not None and (turn.is_errand or not (turn.from_machine and known.held is None))
     expected = _expected(cards, parts, known.held, occupancy, deps)
     decision = _decided(
         deps.router,
@@ -156,7 +156,7 @@ async def _embedded(words: str, deps: Deps) -> list[float] | None:
     if deps.router.classifier is None or deps.embedder is None or not words.strip() or not deps.embedder.is_ready:
         return None
     try:
-        return await asyncio.to_thread(deps.embedder.embed_query, words[:EMBEDDED_CHARS])
+        return await asyncio.to_thread(deps.embedder.embed_query, ends_of(words))
     except MemoryUnavailable:
         return None
 

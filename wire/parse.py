@@ -60,6 +60,7 @@ def parse_turn(request: ChatRequest, headers: Mapping[str, str]) -> ParsedReques
         mode=seen.mode if seen.mode != "none" else _mode(metadata),
         workspace=Path(workspace) if workspace and "\0" not in workspace else None,
         wants_memory=seen.is_task and not (seen.dialect == "cline_sdk" and not workspace),
+        is_errand=not seen.is_task,
         model=request.model,
         tools=_tools(offered, request),
         tool_choice=_tool_choice(request),

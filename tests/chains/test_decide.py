@@ -368,3 +368,22 @@ def test_whatever_is_decided_is_there_and_fits(tokens: int, windows: dict[Role, 
     assert decision.role in fitting
     assert (decision.role == wanted) == (wanted in fitting)
     assert decision.ruled_out.keys() == set(ROLES) - fitting
+
+
+def test_a_title_is_no_work_for_the_large_model() -> None:
+    """A title for "design the billing architecture" loaded the largest model, for its words."""
+    title = person("Design the billing architecture", is_errand=True)
+    decision = weighing().decide(title, SMALL, REFERENCE)
+    assert (decision.role, decision.step) == ("memory_fast", "errand")
+    assert weighing().decide(replace(title, mark="memory_analysis"), SMALL, REFERENCE).role == "memory_analysis"
+
+
+@pytest.mark.parametrize(("large_prefill_s", "role"), [(2.0, "memory_analysis"), (60.0, "memory_fast")])
+def test_an_errand_loads_no_model_where_a_loaded_one_has_the_time(large_prefill_s: float, role: Role) -> None:
+    expected: dict[Role, Expected] = {
+        "memory_fast": Expected(8.0, 0.5, 0.0),
+        "implementation": Expected(14.0, 1.0, 0.0),
+        "memory_analysis": Expected(0.0, large_prefill_s, 0.0),
+    }
+    title = person("fix it", is_errand=True)
+    assert weighing().decide(title, SMALL, REFERENCE, Circumstances(expected=expected)).role == role

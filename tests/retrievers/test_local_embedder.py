@@ -49,7 +49,7 @@ def test_vectors_are_normalised_rows_in_the_order_of_the_texts(embedder: LocalEm
     assert rows.dtype == np.float32
     assert np.allclose(np.linalg.norm(rows, axis=1), 1.0, atol=1e-5)
     for row, text in zip(rows, texts, strict=True):
-        assert np.allclose(row, embedder.embed_query(text), atol=2e-4)
+        assert row @ embedder.embed_query(text) > (0.98 if len(text) < 100 else 0.9)
     assert embedder.embed_array([]).shape == (0, 384)
 
 
@@ -62,14 +62,22 @@ def test_vectors_are_normalised_rows_in_the_order_of_the_texts(embedder: LocalEm
         "Which port does the tide gauge use?",
         "潮位計のポートは？",
         "Où est le port ?\n```py\nx = 1\n```",
-        words(900),
+        words(60),
     ],
 )
-def test_a_question_has_the_vector_it_would_have_as_a_passage(embedder: LocalEmbedder, question: str) -> None:
-    """It goes a shorter way through the model, in which the weights are of half precision."""
+def test_a_question_has_nearly_the_vector_it_would_have_as_a_passage(embedder: LocalEmbedder, question: str) -> None:
+    """It goes a shorter way through the model, in which most weights are of eight bits."""
     as_question, as_passage = np.array(embedder.embed_query(question)), embedder.embed_array([question])[0]
-    assert as_question @ as_passage > 0.99999
-    assert np.abs(as_question - as_passage).max() < 2e-4
+    assert as_question @ as_passage > 0.98
+    assert np.linalg.norm(as_question) == pytest.approx(1, abs=1e-5)
+
+
+def test_of_a_long_question_both_ends_are_read(embedder: LocalEmbedder) -> None:
+    ask, pasted, wish = "Why does the tide gauge stop? ", "log line ", " Please fix the reader."
+    long = np.array(embedder.embed_query(ask + pasted * 100 + wish))
+    assert long == pytest.approx(embedder.embed_query(ask + pasted * 900 + wish))
+    assert not np.allclose(long, embedder.embed_query(ask + pasted * 100), atol=1e-2)
+    assert not np.allclose(long, embedder.embed_query(pasted * 100 + wish), atol=1e-2)
 
 
 def test_the_same_question_is_embedded_once(embedder: LocalEmbedder, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -81,7 +89,9 @@ def test_the_same_question_is_embedded_once(embedder: LocalEmbedder, monkeypatch
     assert embedder.embed_query(question) == kept
 
 
-def test_without_half_precision_the_vectors_are_equal(embedder: LocalEmbedder, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_weights_cannot_be_packed_the_vectors_are_equal(
+    embedder: LocalEmbedder, monkeypatch: pytest.MonkeyPatch
+) -> None:
     place = find_model(None)
     assert place is not None
     monkeypatch.setattr("torch.backends.quantized", SimpleNamespace(supported_engines=["qnnpack"]))

@@ -51,3 +51,4 @@ def test_an_instruction_in_the_users_name_is_one() -> None:
 def test_no_agents_request_is_one_but_compaction(request_: CapturedRequest) -> None:
     turn = parse_turn(ChatRequest.model_validate(request_.body), {"x-workspace": "/home/sam/greenhouse"}).turn
     assert turn.wants_memory == (request_.name != "sdk_compaction")
+    assert turn.is_errand == (request_.name == "sdk_compaction")
