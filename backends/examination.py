@@ -14,6 +14,7 @@ from backends.discovery import look_at_ollama
 from backends.findings import Finding
 from backends.live_view import loaded_as_ours
 from backends.ollama_api import ModelFacts, OllamaApi, same_model
+from backends.ollama_settings import LOOPBACK, OllamaSettings, examine_own_settings
 from backends.types import BackendStatus, LoadedModel, ModelCard
 from config.errors import RouterError
 from config.schema import BackendSettings, ModelsFile, Role
@@ -21,7 +22,6 @@ from config.schema import BackendSettings, ModelsFile, Role
 OLLAMA_DEFAULT_WINDOW = 4096
 # What firmware and a graphics chip take of the RAM that was bought.
 RAM_TOLERANCE = 1.1
-LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +32,8 @@ class Examined:
     models: Mapping[Role, ModelCard] = field(default_factory=dict)
 
 
-async def examine_models(settings: BackendSettings, models: ModelsFile, variables: Mapping[str, str]) -> Examined:
-    """Look at everything about the models; loads none. `variables` are Ollama's own, as this shell has them."""
+async def examine_models(settings: BackendSettings, models: ModelsFile, own: OllamaSettings) -> Examined:
+    """Look at everything about the models; loads none. `own` are Ollama's."""
     if settings.kind == "embedded":
         told = "backend.kind is embedded: a tiny model answers, which is no coding model"
         return Examined((Finding("Ollama", "warning", told, "set backend.kind to auto to use Ollama"),))
@@ -52,8 +52,9 @@ async def examine_models(settings: BackendSettings, models: ModelsFile, variable
         *_present(status, models),
         *_windows(status, models, facts),
         *_loaded_now(status, loaded),
-        *_other_clients(status, loaded, variables),
-        *_memory(plan, settings, models, variables),
+        *_other_clients(status, loaded, own),
+        *_memory(plan, settings, models),
+        *examine_own_settings(own, plan, settings),
         *_tools(status, facts),
     ]
     return Examined(tuple(findings), status.models)
@@ -92,9 +93,7 @@ def _loaded_now(status: BackendStatus, loaded: tuple[LoadedModel, ...]) -> Itera
             yield Finding("loaded", "ok", told + until)
 
 
-def _other_clients(
-    status: BackendStatus, loaded: tuple[LoadedModel, ...], variables: Mapping[str, str]
-) -> Iterator[Finding]:
+def _other_clients(status: BackendStatus, loaded: tuple[LoadedModel, ...], own: OllamaSettings) -> Iterator[Finding]:
     fix = "let the other clients come through this service, or have them send the same num_ctx"
     cards = {card.name: card for card in status.models.values()}
     foreign = [
@@ -105,10 +104,10 @@ def _other_clients(
     ]
     for told in foreign:
         yield Finding("other clients", "warning", f"{told}: each change between the two loads it anew", fix)
-    default = variables.get("OLLAMA_CONTEXT_LENGTH")
+    default = own.of("OLLAMA_CONTEXT_LENGTH")
     told = (
         "a client that sends no num_ctx, as all of Ollama's /v1, loads a model with "
-        f"{default or OLLAMA_DEFAULT_WINDOW} tokens (OLLAMA_CONTEXT_LENGTH is {default or 'not set'} in this shell), "
+        f"{default or OLLAMA_DEFAULT_WINDOW} tokens ({own.told('OLLAMA_CONTEXT_LENGTH')}), "
         "and our next call loads it anew"
     )
     trap = default is not None and default not in {str(card.window_tokens) for card in cards.values()}
@@ -116,9 +115,7 @@ def _other_clients(
         yield Finding("other clients", "warning" if trap else "ok", told, fix if trap else None)
 
 
-def _memory(
-    plan: MemoryPlan, settings: BackendSettings, models: ModelsFile, variables: Mapping[str, str]
-) -> Iterator[Finding]:
+def _memory(plan: MemoryPlan, settings: BackendSettings, models: ModelsFile) -> Iterator[Finding]:
     if not plan.needs:
         return
     totals = ", ".join(f"{plan.total_gb(cache_type):.0f} GB ({cache_type})" for cache_type in BYTES_PER_VALUE)
@@ -144,7 +141,7 @@ def _memory(
             share = min(1.0, plan.vram_gb / total)
             yield Finding("memory", "ok", f"{need.model}: {total:.0f} GB, of which {share:.0%} fit the graphics card")
     yield from _side_by_side(plan)
-    yield from _as_configured(plan, settings, models, variables)
+    yield from _as_configured(settings, models)
 
 
 def _side_by_side(plan: MemoryPlan) -> Iterator[Finding]:
@@ -158,9 +155,7 @@ def _side_by_side(plan: MemoryPlan) -> Iterator[Finding]:
         )
 
 
-def _as_configured(
-    plan: MemoryPlan, settings: BackendSettings, models: ModelsFile, variables: Mapping[str, str]
-) -> Iterator[Finding]:
+def _as_configured(settings: BackendSettings, models: ModelsFile) -> Iterator[Finding]:
     """Whether what `models.yaml` says of the machine is so, as far as can be seen from here."""
     ram_gb = _ram_gb() if urlsplit(settings.base_url).hostname in LOOPBACK else None
     if ram_gb is not None and models.machine.ram_gb > ram_gb * RAM_TOLERANCE:
@@ -169,14 +164,6 @@ def _as_configured(
             "warning",
             f"models.yaml says {models.machine.ram_gb:g} GB of RAM, this machine has {ram_gb:.0f}",
             f"set machine.ram_gb to {ram_gb:.0f}",
-        )
-    cache_type = variables.get("OLLAMA_KV_CACHE_TYPE")
-    if cache_type and cache_type != plan.cache_type:
-        yield Finding(
-            "memory",
-            "warning",
-            f"OLLAMA_KV_CACHE_TYPE is {cache_type} in this shell, machine.kv_cache_type is {plan.cache_type}",
-            "set both to the same",
         )
 
 

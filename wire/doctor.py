@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
 from backends.examination import examine_models
 from backends.findings import Finding
+from backends.ollama_settings import OllamaSettings
 from config.errors import ConfigError, MemoryUnavailable
 from config.schema import Settings
 from retrievers.memory import MemoryService
@@ -21,11 +22,9 @@ ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - to be told, 
 BANK_FIX = "make a folder memory-bank with projectbrief.md and activeContext.md, or name yours in memory.folders"
 
 
-async def examine(
-    settings: Settings, memory: MemoryService, variables: Mapping[str, str], workspace: Path
-) -> list[Finding]:
-    """All findings, in the order in which things are best mended; `variables` are Ollama's own in this shell."""
-    models = await examine_models(settings.backend, settings.models, variables)
+async def examine(settings: Settings, memory: MemoryService, own: OllamaSettings, workspace: Path) -> list[Finding]:
+    """All findings, in the order in which things are best mended; `own` are Ollama's."""
+    models = await examine_models(settings.backend, settings.models, own)
     host = ANY_ADDRESS.get(settings.server.host, settings.server.host)
     base_url = f"http://{f'[{host}]' if ':' in host else host}:{settings.server.port}"
     return [

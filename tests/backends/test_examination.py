@@ -7,6 +7,7 @@ import pytest
 
 from backends.examination import Examined, examine_models
 from backends.findings import Finding
+from backends.ollama_settings import OllamaSettings
 from config.schema import BackendSettings, ModelsFile
 from tests.backends.backend_support import raw_server
 from tests.backends.model_service_support import MODELS, NOWHERE
@@ -24,7 +25,7 @@ async def examined(
     async with ScriptedOllama(there or REFERENCE_MODELS) as ollama:
         for name, num_ctx in (loaded or {}).items():
             ollama.residency.load(ollama.models[name], num_ctx=num_ctx)
-        return await examine_models(BackendSettings(base_url=ollama.base_url), models, variables or {})
+        return await examine_models(BackendSettings(base_url=ollama.base_url), models, OllamaSettings(variables or {}))
 
 
 def of(found: Examined, check: str) -> list[Finding]:
@@ -45,7 +46,7 @@ async def test_a_machine_with_all_of_it() -> None:
 
 
 async def test_no_ollama() -> None:
-    found = await examine_models(BackendSettings(base_url=NOWHERE), MODELS, {})
+    found = await examine_models(BackendSettings(base_url=NOWHERE), MODELS, OllamaSettings({}))
     assert found == Examined(
         (
             Finding(
@@ -61,12 +62,12 @@ async def test_no_ollama() -> None:
 async def test_something_else_answers() -> None:
     page = b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\nhi"
     async with raw_server(page) as url:
-        found = await examine_models(BackendSettings(base_url=url), MODELS, {})
+        found = await examine_models(BackendSettings(base_url=url), MODELS, OllamaSettings({}))
     assert [(each.level, bool(each.fix)) for each in found.findings] == [("error", True)]
 
 
 async def test_the_embedded_backend_is_asked_for() -> None:
-    found = await examine_models(BackendSettings(base_url=NOWHERE, kind="embedded"), MODELS, {})
+    found = await examine_models(BackendSettings(base_url=NOWHERE, kind="embedded"), MODELS, OllamaSettings({}))
     assert [each.level for each in found.findings] == ["warning"]
 
 
@@ -118,12 +119,6 @@ async def test_a_model_that_fits_nowhere() -> None:
 async def test_more_ram_in_the_file_than_in_the_machine() -> None:
     told = of(await examined(models=machine(ram_gb=4000)), "memory")
     assert any("models.yaml says 4000 GB of RAM" in each.message and each.level == "warning" for each in told)
-
-
-async def test_a_cache_type_that_differs_from_ollamas() -> None:
-    told = of(await examined(variables={"OLLAMA_KV_CACHE_TYPE": "q8_0"}), "memory")
-    assert told[-1].level == "warning"
-    assert "OLLAMA_KV_CACHE_TYPE is q8_0 in this shell, machine.kv_cache_type is f16" in told[-1].message
 
 
 async def test_models_that_cannot_call_tools() -> None:

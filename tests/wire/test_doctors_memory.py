@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from backends.findings import Finding
+from backends.ollama_settings import OllamaSettings
 from config.errors import MemoryUnavailable
 from retrievers.memory import MemoryService
 from tests.backends.model_service_support import NOWHERE
@@ -28,7 +29,7 @@ async def found(
         count_tokens=count_words,
     )
     try:
-        findings = await examine(settings, service, {}, workspace)
+        findings = await examine(settings, service, OllamaSettings({}), workspace)
     finally:
         await service.aclose()
     return {each.check: [other for other in findings if other.check == each.check] for each in findings}

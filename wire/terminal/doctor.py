@@ -13,6 +13,7 @@ from rich.status import Status
 from rich.text import Text
 
 from backends.findings import Finding, Level
+from backends.ollama_settings import seen_settings
 from config.errors import ConfigError
 from config.load import ollama_variables
 from wire.doctor import examine, wrong_configuration
@@ -43,7 +44,8 @@ async def _findings(parts: Parts, workspace: Path | None) -> list[Finding]:
         place = folder_of(workspace or settings.memory.default_workspace)
         with Status("Looking at everything, and loading the embedder", console=Console(stderr=True)):
             async with parts.open_memory(settings) as memory:
-                return await examine(settings, memory, ollama_variables(), place)
+                own = await asyncio.to_thread(seen_settings, settings.backend.base_url, ollama_variables())
+                return await examine(settings, memory, own, place)
     except ConfigError as error:
         return wrong_configuration(error)
 
