@@ -158,10 +158,10 @@ async def _open_memory(settings: Settings, embedder: Embedder, stack: AsyncExitS
         open_store=choose_store(memory, settings.qdrant_api_key),
     )
     stack.push_async_callback(service.aclose)
+    # Native libraries that are just being loaded, here or for a client's texts, abort the process if it ends meanwhile.
+    stack.push_async_callback(loading_ended, embedder)
     if memory.enabled:
         embedder.start_loading()
-        # Native libraries that are just being loaded abort the process if it ends meanwhile.
-        stack.push_async_callback(loading_ended, embedder)
     return service
 
 
