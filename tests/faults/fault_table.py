@@ -21,7 +21,7 @@ from tests.support.sse_reader import Answer, read_answer
 
 CODER = "qwen2.5-coder:32b"
 TWO = Reply.text("a", "b")
-LIMIT_S = 0.25
+LIMIT_S = 0.4
 QUICK = {
     "retries": 1,
     "first_token_timeout_s": LIMIT_S,
