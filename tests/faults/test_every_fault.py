@@ -156,6 +156,7 @@ async def test_reset_at_connect_is_tried_again(patient: Running) -> None:
 async def test_a_load_that_hangs_lets_another_model_answer(patient: Running) -> None:
     ollama = patient.ollama
     ollama.residency.unload(ollama.models[CODER])
+    patient.service.models._live.expire()
     ollama.script_load(Reply().gate_before_headers())
     answer = await patient.chat(model="implementation")
     assert answer.headers["x-router-fallback"] == f"implementation: {CODER} failed (LoadTimeout)"
@@ -166,6 +167,7 @@ async def test_a_load_that_hangs_for_every_model(patient: Running) -> None:
     ollama = patient.ollama
     for model in ollama.models.values():
         ollama.residency.unload(model)
+    patient.service.models._live.expire()  # what was seen a moment ago is no longer so
     ollama.script_load(*[Reply().gate_before_headers()] * 3)
     answer = await patient.chat(model="implementation")
     assert (answer.status_code, answer.json()["error"]["code"]) == (504, "load_timeout")
