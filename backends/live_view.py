@@ -39,14 +39,14 @@ class LiveView:
         self._calls += 1
 
     async def look(
-        self, http: httpx.AsyncClient | None, cards: Mapping[Role, ModelCard]
+        self, http: httpx.AsyncClient | None, cards: Mapping[Role, ModelCard], timeout_s: float = TIMEOUT_S
     ) -> Mapping[str, LoadedModel] | None:
         """The roles' models that are loaded, ours or not, by the cards' names; None where the server does not tell."""
         if self._is_old:
             async with self._asking:  # what one look has found is true for those who waited for it
                 if self._is_old:
                     as_of = (self._calls, time.monotonic())  # a call that begins meanwhile makes the answer old
-                    self._loaded = await _ask(http)
+                    self._loaded = await _ask(http, timeout_s)
                     self._as_of = as_of
         if self._loaded is None:
             return None
@@ -84,10 +84,10 @@ def loaded_as_ours(model: LoadedModel, window_tokens: int | None) -> bool:
     return model.window_tokens in {None, window_tokens}
 
 
-async def _ask(http: httpx.AsyncClient | None) -> Sequence[LoadedModel] | None:
+async def _ask(http: httpx.AsyncClient | None, timeout_s: float) -> Sequence[LoadedModel] | None:
     if http is None:
         return None
     try:
-        return await OllamaApi(http).loaded(TIMEOUT_S)
+        return await OllamaApi(http).loaded(timeout_s)
     except RouterError:
         return None

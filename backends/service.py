@@ -23,7 +23,7 @@ from backends.embedded.launcher import EmbeddedBackend
 from backends.given_windows import GivenWindows
 from backends.keeper import REFRESH_EVERY_S, ServerKeeper
 from backends.leases import Leases
-from backends.live_view import LiveView, loaded_as_ours
+from backends.live_view import TIMEOUT_S, LiveView, loaded_as_ours
 from backends.ndjson import ChatTransport
 from backends.ollama_api import OllamaApi, unreachable
 from backends.patience import CallLimits
@@ -36,6 +36,8 @@ from config.schema import BackendSettings, ModelsFile, Role
 
 # A broken model is looked at while a request waits for its decision.
 LOOK_TIMEOUT_S = 0.5
+# A window is looked at where nothing waits for a decision, or after a load, which takes longer.
+WINDOW_TIMEOUT_S = 3.0
 
 log = structlog.get_logger(__name__)
 
@@ -131,14 +133,14 @@ class ModelService:
 
     async def as_loaded(self, cards: Mapping[Role, ModelCard]) -> Mapping[Role, ModelCard]:
         """See `backends.types.Models.as_loaded`."""
-        return self._given.as_loaded(cards, await self.loaded() or {})
+        return self._given.as_loaded(cards, await self.loaded(WINDOW_TIMEOUT_S) or {})
 
-    async def loaded(self) -> Mapping[str, LoadedModel] | None:
+    async def loaded(self, timeout_s: float = TIMEOUT_S) -> Mapping[str, LoadedModel] | None:
         """The roles' models that are loaded, also with another window than ours; None where the server does not tell.
 
         By the names of the cards, as of a moment ago.
         """
-        loaded = await self._live.look(self._server.http, self.status.models)
+        loaded = await self._live.look(self._server.http, self.status.models, timeout_s)
         if loaded is not None:
             self._residency.saw(loaded, self._ready(loaded), datetime.now(UTC))
         return loaded
@@ -173,7 +175,7 @@ class ModelService:
     async def _see_window(self, card: ModelCard) -> None:
         """A load of ours has ended: see what the server made of it."""
         self._live.expire()
-        self._given.saw(card, (await self.loaded() or {}).get(card.name))
+        self._given.saw(card, (await self.loaded(WINDOW_TIMEOUT_S) or {}).get(card.name))
 
     async def _check_window(self, card: ModelCard) -> None:
         await self._see_window(card)
