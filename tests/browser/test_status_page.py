@@ -88,15 +88,17 @@ async def test_what_a_person_does_outlasts_an_update(watched: Watched) -> None:
     page = await opened(watched)
     await watched.running.chat("@fast one")
     first = page.locator("#requests tbody a").last
-    await first.focus()
     await page.locator("#banks summary").click()
-    await page.get_by_label("What you would type").press_sequentially("half a ques")
+    field = page.get_by_label("What you would type")
+    await field.press_sequentially("half a ques")
     await first.focus()
+    place = await field.bounding_box()
     await watched.running.chat("@fast two")
     await expect(page.locator("#requests tbody tr")).to_have_count(2)
     await expect(first).to_be_focused()
     await expect(page.locator("#banks details")).to_have_attribute("open", "")
-    await expect(page.get_by_label("What you would type")).to_have_value("half a ques")
+    await expect(field).to_have_value("half a ques")
+    assert await field.bounding_box() == place
 
 
 @at_one_width
