@@ -15,6 +15,9 @@ from config.schema import Role
 
 BackendKind = Literal["starting", "ollama", "embedded", "none"]
 
+# For whoever sees the embedded backend answer.
+EMBEDDED_NOTE = "Its tiny model proves that all parts work; it is no coding model."
+
 
 @dataclass(frozen=True, slots=True)
 class ModelCard:

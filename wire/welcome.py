@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from backends.budget import MemoryPlan, plan_memory
-from backends.types import BackendStatus
+from backends.types import EMBEDDED_NOTE, BackendStatus
 from config.schema import ROLES, Settings
 from retrievers.types import BankStatus
 from wire.cline_settings import cline_settings
@@ -65,8 +65,7 @@ def _backend_line(status: BackendStatus) -> Text:
             return Text(f"  Ollama {status.version or '(no answer)'} at {status.base_url}")
         case "embedded":
             return Text(
-                f"  Embedded backend, because {status.reason}.\n"
-                "  Its tiny model proves that all parts work; it is no coding model.",
+                f"  Embedded backend, because {status.reason}.\n  {EMBEDDED_NOTE}",
                 style="yellow",
             )
         case _:

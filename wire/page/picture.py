@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from backends.breaker import BreakerState
-from backends.types import BackendStatus, LoadedModel, ModelCard
+from backends.types import EMBEDDED_NOTE, BackendStatus, LoadedModel, ModelCard
 from chains.ledger import Ledger
 from config.schema import ROLES, Role
 from retrievers.report import BankReport
@@ -123,10 +123,7 @@ def _headline(status: BackendStatus) -> str:
     if not status.ready:
         return status.reason
     if status.kind == "embedded":
-        return (
-            f"The embedded backend answers, because {status.reason}. "
-            "Its tiny model proves that all parts work; it is no coding model."
-        )
+        return f"The embedded backend answers, because {status.reason}. {EMBEDDED_NOTE}"
     return f"Ollama {status.version or ''} answers at {status.base_url}"
 
 
