@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright
+from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright, expect
 
 from tests.browser.chromium import launched
 from tests.retrievers.memory_support import two_core_files, write_bank
@@ -17,6 +17,8 @@ from tests.support.scripted_ollama import ScriptedOllama
 from tests.support.service import Running, running_service
 
 HOSTILE = "<script>window.hostile = 1</script><img src=x onerror='window.hostile = 2'>"
+# Of a machine with much else to do.
+expect.set_options(timeout=20_000)
 LOCAL = {"", "127.0.0.1", "localhost"}
 
 

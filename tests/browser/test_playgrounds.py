@@ -42,6 +42,8 @@ async def test_the_chat_names_the_route_of_each_answer(watched: Watched) -> None
     await page.goto(f"{watched.running.base_url}/chat/playground/")
     for question, role in (("@fast what do the gauges speak?", "memory_fast"), ("@code the parser", "implementation")):
         ollama.script(Reply.text("the ", "tide").gate_after(1))
+        # It takes nothing while the last answer's stream is open.
+        await expect(page.locator(".animate-spin")).to_have_count(0)
         await page.get_by_placeholder("Send a message...").fill(question)
         await page.keyboard.press("Enter")
         answer = page.locator("textarea").first
