@@ -53,6 +53,8 @@ def set_up_logging(settings: LoggingSettings) -> None:
         cache_logger_on_first_use=False,
     )
     handler = logging.StreamHandler(sys.stderr)
+    # The loggers' own levels do not do: bm25s sets its to debug when it is imported, with the first memory bank.
+    handler.setLevel(level)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,

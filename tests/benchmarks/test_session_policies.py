@@ -119,6 +119,7 @@ def test_ours_waits_least_and_never_switches_in_a_tool_loop() -> None:
     assert policies["ours"]["switches"] < policies["lock"]["switches"]
     assert policies["ours"]["wrong_role"] <= policies["classifier"]["wrong_role"] + 0.02
     assert policies["lock"]["wrong_role"] == policies["classifier"]["wrong_role"]
+    assert all(0 < each["cached_share"] < 1 for each in policies.values())
 
 
 def test_a_sub_agent_stays_on_the_model_of_the_loop_it_runs_in() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from importlib.resources import files
 from statistics import median
 
@@ -107,3 +108,11 @@ def test_the_file_is_small_and_holds_what_is_read() -> None:
     stored = files("chains").joinpath(WEIGHTS_FILE).read_bytes()
     assert len(stored) <= MAX_BYTES
     assert Classifier.from_bytes(to_bytes(Classifier.load())).classify("add") == Classifier.load().classify("add")
+
+
+def test_weights_of_other_roles_are_refused() -> None:
+    """A role that was added has no weights: its bias was missing, and each request an error."""
+    whole = Classifier.load()
+    variants = {name: replace(each, bias=each.bias[:2]) for name, each in whole.variants.items()}
+    with pytest.raises(ValueError, match="make train"):
+        Classifier.from_bytes(to_bytes(replace(whole, variants=variants)))
