@@ -41,13 +41,12 @@ class LiveView:
     async def look(
         self, http: httpx.AsyncClient | None, cards: Mapping[Role, ModelCard], timeout_s: float = TIMEOUT_S
     ) -> Mapping[str, LoadedModel] | None:
-        """The roles' models that are loaded, ours or not, by the cards' names; None where the server does not tell."""
-        if self._is_old:
-            async with self._asking:  # what one look has found is true for those who waited for it
-                if self._is_old:
-                    as_of = (self._calls, time.monotonic())  # a call that begins meanwhile makes the answer old
-                    self._loaded = await _ask(http, timeout_s)
-                    self._as_of = as_of
+        """The roles' models that are loaded, ours or not, by the cards' names; None where the server does not tell.
+
+        Waits `timeout_s` at most for a look that somebody else has taken, and for the server.
+        """
+        if self._is_old and not await self._looked_anew(http, timeout_s):
+            return None
         if self._loaded is None:
             return None
         windows = {card.name: card.window_tokens for card in cards.values()}
@@ -65,6 +64,22 @@ class LiveView:
     def _is_old(self) -> bool:
         calls, looked_at = self._as_of
         return calls != self._calls or time.monotonic() - looked_at > self._fresh_for_s
+
+    async def _looked_anew(self, http: httpx.AsyncClient | None, timeout_s: float) -> bool:
+        """Whether there is an answer now, also that the server gave none: it is true for those who waited for it."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._asking.acquire()
+        except TimeoutError:
+            return False
+        try:
+            if self._is_old:
+                calls = self._calls  # a call that begins meanwhile makes the answer old
+                self._loaded = await _ask(http, timeout_s)
+                self._as_of = (calls, time.monotonic())
+        finally:
+            self._asking.release()
+        return True
 
     def _tell_if_foreign(self, model: LoadedModel, window_tokens: int) -> None:
         seen = (model.name, model.window_tokens)

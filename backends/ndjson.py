@@ -44,7 +44,7 @@ class ChatTransport:
     its own first: within one call nothing tells loading from reading the prompt, as Ollama sends its headers with the
     first token and lists a model in `/api/ps` as soon as it begins to load. So a model that `loading`, which all
     transports of a server share, counts a load of is not ready either: the call's own then waits for that one.
-    `check_load` looks at what became of the load, and raises where the call must not be made.
+    `check_load` looks at what became of the load. Both raise where the call must not be made.
     """
 
     def __init__(

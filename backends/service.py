@@ -198,10 +198,14 @@ class ModelService:
         if http := self._server.http_for(model):
             await OllamaApi(http).facts(model, LOOK_TIMEOUT_S)
 
-    async def _is_ready(self, name: str) -> bool:
-        """Whether the call that begins now finds its model loaded; where that is not told, it has to load it itself."""
+    async def _is_ready(self, card: ModelCard) -> bool:
+        """Whether the call that begins now finds its model loaded; where that is not told, it has to load it itself.
+
+        Raises `SmallerWindow` where a load since it was planned, by whichever call, gave less.
+        """
         loaded = await self.loaded()
-        if loaded is None or name in self._ready(loaded):
+        if loaded is None or card.name in self._ready(loaded):
+            self._given.check(card)
             return True
         self._live.expire()
         return False
@@ -257,7 +261,7 @@ class ModelService:
             transport=ChatTransport(
                 http,
                 limits,
-                partial(self._is_ready, card.name),
+                partial(self._is_ready, card),
                 self._loading,
                 check_load=partial(self._check_window, card),
             ),

@@ -10,6 +10,7 @@ import pytest
 
 from backends.live_view import LiveView
 from backends.types import ModelCard
+from tests.backends.model_service_support import until
 from tests.graphs.graph_support import card
 from tests.support.scripted_ollama import REFERENCE_MODELS, ScriptedOllama
 
@@ -28,6 +29,42 @@ async def test_many_who_look_at_once_ask_once(ollama: ScriptedOllama, http: http
         await asyncio.gather(*(view.look(http, {}) for _ in range(5)))
         assert [request.path for request in ollama.requests] == ["/api/ps"] * asked
         view.expire()
+
+
+@pytest.fixture
+async def silent() -> AsyncIterator[tuple[httpx.AsyncClient, list[asyncio.StreamWriter]]]:
+    """A server that takes connections, which are listed, and never answers."""
+    asked: list[asyncio.StreamWriter] = []
+    server = await asyncio.start_server(lambda _, writer: asked.append(writer), "127.0.0.1", 0)
+    async with server, httpx.AsyncClient(base_url=f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}") as client:
+        yield client, asked
+        for writer in asked:
+            writer.transport.abort()
+
+
+async def test_a_server_that_hangs_is_asked_once_for_all_who_look(
+    silent: tuple[httpx.AsyncClient, list[asyncio.StreamWriter]],
+) -> None:
+    """Each asked anew when its turn came, as the answer was old by then: four model lists took 3, 6, 9 and 12 s."""
+    http, asked = silent
+    view = LiveView(fresh_for_s=0.2)
+    assert await asyncio.gather(*(view.look(http, {}, 0.3) for _ in range(4))) == [None] * 4
+    assert len(asked) == 1
+
+
+async def test_a_short_look_does_not_wait_behind_a_long_one(
+    silent: tuple[httpx.AsyncClient, list[asyncio.StreamWriter]],
+) -> None:
+    http, asked = silent
+    view = LiveView()
+    long_look = asyncio.create_task(view.look(http, {}, 60.0))
+    try:
+        await until(lambda: bool(asked))
+        assert await view.look(http, {}, 0.01) is None
+        assert not long_look.done()
+    finally:
+        long_look.cancel()
+        await asyncio.wait({long_look})
 
 
 @pytest.mark.parametrize(("loaded_tokens", "ours"), [(131_072, True), (4096, False), (None, False)])

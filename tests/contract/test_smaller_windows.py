@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
-from tests.support.scripted_ollama import REFERENCE_MODELS, ScriptedOllama
-from tests.support.service import Running, ask, running_service
+from tests.support.scripted_ollama import REFERENCE_MODELS, Reply, ScriptedOllama
+from tests.support.service import Running, ask, eventually, running_service
 
 LOADED_WITH = 4096
 
@@ -46,6 +47,22 @@ async def test_what_does_not_fit_it_is_refused_before_any_call(running: Running,
     assert answer.headers["x-router-context"].startswith(f"window={LOADED_WITH}; ")
     assert running.ollama.chats == []
     assert (await running.http.post("/v1/route", json=ask("word " * 5000))).json()["error"]["code"] == error["code"]
+
+
+async def test_what_waited_for_the_load_that_gave_less_is_refused_too(running: Running) -> None:
+    """The second found the model loaded with what the server gives, and was sent and cut, as planned with more."""
+    ollama = running.ollama
+    ollama.residency.most_ctx = LOADED_WITH
+    ollama.residency.unload(REFERENCE_MODELS[0])
+    ollama.script_load(Reply.text("").gate_before_headers())
+    texts = ("word " * 5000, "word " * 5001)
+    async with asyncio.TaskGroup() as group:
+        asked = [group.create_task(running.chat(text, model="memory_fast")) for text in texts]
+        await ollama.wait_held()
+        await eventually(lambda: sum(running.service.models.calls.values()) == 2, "both to be planned")
+        ollama.release()
+    assert [task.result().status_code for task in asked] == [400, 400]
+    assert ollama.chats == []
 
 
 async def test_a_smaller_window_of_another_clients_is_not_ours(running: Running) -> None:
