@@ -25,7 +25,6 @@ class GivenWindows:
 
     def __init__(self) -> None:
         self._given: dict[str, int] = {}
-        self._gave_what_was_asked = False
 
     def saw(self, card: ModelCard, model: LoadedModel | None) -> None:
         """Take in how the model is loaded now that a load of ours has ended."""
@@ -36,7 +35,6 @@ class GivenWindows:
         if given < asked and given != self._given.get(card.name):
             log.warning("the server gave a smaller window than ours", model=card.name, asked=asked, given=given)
         self._given[card.name] = given
-        self._gave_what_was_asked = self._gave_what_was_asked or given == asked
 
     def check(self, card: ModelCard) -> None:
         """Raises `SmallerWindow` where a call was planned with more than what is given."""
@@ -49,13 +47,6 @@ class GivenWindows:
     def applied(self, cards: Cards) -> Cards:
         """The cards with these windows; the options of a call stay as they are, as another `num_ctx` is a reload."""
         return {role: _bounded(card, self._given.get(card.name)) for role, card in cards.items()}
-
-    def as_loaded(self, cards: Cards, loaded: Mapping[str, LoadedModel]) -> Cards:
-        """The cards bounded by what is loaded now, whoever loaded it, until the server gave us what we asked for."""
-        if self._gave_what_was_asked:
-            return cards
-        windows = {name: model.window_tokens for name, model in loaded.items()}
-        return {role: _bounded(card, windows.get(card.name)) for role, card in cards.items()}
 
 
 def _bounded(card: ModelCard, given: int | None) -> ModelCard:

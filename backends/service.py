@@ -36,7 +36,7 @@ from config.schema import BackendSettings, ModelsFile, Role
 
 # A broken model is looked at while a request waits for its decision.
 LOOK_TIMEOUT_S = 0.5
-# A window is looked at where nothing waits for a decision, or after a load, which takes longer.
+# A window is looked at after a load, which takes longer.
 WINDOW_TIMEOUT_S = 3.0
 
 log = structlog.get_logger(__name__)
@@ -130,10 +130,6 @@ class ModelService:
     async def cards(self) -> Mapping[Role, ModelCard]:
         """See `backends.types.Models.cards`."""
         return self._given.applied(await self._server.cards())
-
-    async def as_loaded(self, cards: Mapping[Role, ModelCard]) -> Mapping[Role, ModelCard]:
-        """See `backends.types.Models.as_loaded`."""
-        return self._given.as_loaded(cards, await self.loaded(WINDOW_TIMEOUT_S) or {})
 
     async def loaded(self, timeout_s: float = TIMEOUT_S) -> Mapping[str, LoadedModel] | None:
         """The roles' models that are loaded, also with another window than ours; None where the server does not tell.

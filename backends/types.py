@@ -105,13 +105,6 @@ class Models(Protocol):
         """
         ...
 
-    async def as_loaded(self, cards: Mapping[Role, ModelCard]) -> Mapping[Role, ModelCard]:
-        """These cards with what the models are loaded with now, for an answer that makes no call; never an error.
-
-        A call loads its model our way first, and raises `SmallerWindow` where the server gave less than its card says.
-        """
-        ...
-
     async def occupancy(self) -> Occupancy:
         """Which models are loaded and how many calls each has, as of a moment ago; never an error, never slow."""
         ...

@@ -41,8 +41,6 @@ async def plan(turn: Turn, deps: Deps, *, dry: bool = False) -> RouteUpdate:
         BackendUnavailable: no model server answers.
     """
     cards = await deps.models.cards()
-    if dry:
-        cards = await deps.models.as_loaded(cards)
     largest = max(card.window_tokens for card in cards.values())
     place = place_of(turn.workspace, deps.memory_settings)
     (measured, chain, loose), occupancy = await asyncio.gather(

@@ -21,20 +21,20 @@ routes = APIRouter()
 @routes.get("/v1/models", response_model_exclude_none=True)
 async def list_models(request: Request) -> Models:
     """All model ids that `model` may be."""
-    return Models(object="list", data=list((await _models(service_of(request))).values()))
+    return Models(object="list", data=list(_models(service_of(request)).values()))
 
 
 @routes.get("/v1/models/{model_id:path}", response_model_exclude_none=True)
 async def get_model(request: Request, model_id: str) -> Model:
     """One of them."""
-    models = await _models(service_of(request))
+    models = _models(service_of(request))
     if model_id not in models:
         raise UnknownModel(f"There is no model {model_id[:100]!r}: use one of {', '.join(models)}.", param="model")
     return models[model_id]
 
 
-async def _models(service: RouterService) -> dict[str, Model]:
-    server, cards = service.settings.server, await service.models.as_loaded(service.models.status.models)
+def _models(service: RouterService) -> dict[str, Model]:
+    server, cards = service.settings.server, service.models.status.models
     models = {server.model_id: _model(server.model_id, *cards.values())}
     models |= {role: _model(role, card).model_copy(update={"model": card.name}) for role, card in cards.items()}
     models |= {alias: _model(alias, *cards.values()) for alias in server.model_aliases}

@@ -12,7 +12,7 @@ from config.schema import Role
 from tests.backends.model_service_support import service_for, text_of, until
 from tests.support.scripted_ollama import REFERENCE_MODELS, ScriptedOllama
 
-FAST, CODER, _ = REFERENCE_MODELS
+FAST = REFERENCE_MODELS[0]
 
 
 def _window(cards: Mapping[Role, ModelCard]) -> int:
@@ -54,18 +54,3 @@ async def test_a_window_is_seen_when_a_model_is_loaded_ahead_of_time(ollama: Scr
         await service.settled()
         await until(lambda: _window(service.status.models) == 4096)
     assert ollama.chats == []
-
-
-async def test_what_another_client_loaded_counts_until_the_server_gave_us_what_we_asked_for(
-    ollama: ScriptedOllama,
-) -> None:
-    """A call is planned with our window all the same, as it makes Ollama load the model anew."""
-    ollama.residency.load(FAST, num_ctx=4096)
-    async with service_for(ollama.base_url) as service:
-        cards = await service.cards()
-        assert _window(cards) == 40_960
-        loaded = (await service.as_loaded(cards))["memory_fast"]
-        assert (loaded.window_tokens, loaded.answer_limit_tokens, loaded.options["num_ctx"]) == (4096, 1024, 40_960)
-        assert await text_of(service, "memory_fast") == "ok"
-        ollama.residency.load(CODER, num_ctx=8192)
-        assert await service.as_loaded(cards) == cards == await service.cards()

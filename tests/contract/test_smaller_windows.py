@@ -27,13 +27,15 @@ async def running(tmp_path: Path) -> AsyncIterator[Running]:
 
 async def test_a_server_that_keeps_to_a_smaller_window_is_believed_in_the_first_request(running: Running) -> None:
     running.ollama.residency.most_ctx = LOADED_WITH
-    assert (await running.http.post("/v1/route", json=ask())).json()["ledger"]["window"] == LOADED_WITH
-    told = (await running.http.get("/v1/models")).json()["data"]
-    assert {model["context_window"] for model in told if "context_window" in model} == {LOADED_WITH}
     answer = await running.chat("hello", model="memory_fast")
     assert answer.headers["x-router-context"].startswith(f"window={LOADED_WITH}; ")
     assert [chat["options"]["num_ctx"] for chat in running.ollama.chats] == [40_960]
     assert running.ollama.residency.loads == []
+    assert (await running.http.post("/v1/route", json=ask(model="memory_fast"))).json()["ledger"][
+        "window"
+    ] == LOADED_WITH
+    told = (await running.http.get("/v1/models/memory_fast")).json()
+    assert told["context_window"] == LOADED_WITH
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -66,6 +68,11 @@ async def test_what_waited_for_the_load_that_gave_less_is_refused_too(running: R
 
 
 async def test_a_smaller_window_of_another_clients_is_not_ours(running: Running) -> None:
+    """The dry run refused what the chat answers, and the model list told another window than the page."""
+    told = (await running.http.get("/v1/models/memory_fast")).json()
+    assert told["context_window"] == 40_960
+    asked = ask("word " * 5000, model="memory_fast")
+    assert (await running.http.post("/v1/route", json=asked)).json()["ledger"]["window"] == 40_960
     answer = await running.chat("word " * 5000, model="memory_fast")
     assert answer.headers["x-router-context"].startswith("window=40960; ")
     assert running.ollama.residency.loads == [("qwen3:30b-a3b", 40_960)]

@@ -85,9 +85,6 @@ class FakeModels:
             raise self.error
         return self.known
 
-    async def as_loaded(self, cards: Mapping[Role, ModelCard]) -> Mapping[Role, ModelCard]:
-        return cards
-
     async def occupancy(self) -> Occupancy:
         return self.occupied
 
