@@ -102,7 +102,7 @@ class Ledger:
 
     def in_window(self, window: int, answer_limit: int) -> Ledger | None:
         """The same for another model, with at most `answer_limit` for the answer; None without room for it."""
-        room = window - self.prompt
+        room = window - self.prompt - self.margin
         return replace(self, window=window, answer=min(answer_limit, room)) if room >= MIN_ANSWER_TOKENS else None
 
     def header(self) -> str:

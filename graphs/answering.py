@@ -15,6 +15,7 @@ from chains.answer import AnswerRequest, stream_answer
 from chains.compose import with_blocks
 from chains.events import AnswerEvent, Finished, Leased, ReasoningDelta, Routed, TextDelta, ToolCallMade
 from config.errors import ContextTooLong, SmallerWindow
+from config.schema import ROLES
 from graphs.attempts import Teller, answered_by_somebody
 from graphs.deps import Deps
 from graphs.kept_memory import places_of
@@ -50,14 +51,16 @@ async def answer_with_model(state: RouterState, runtime: Runtime[Deps]) -> Answe
 
 
 async def _answered(state: RouterState, runtime: Runtime[Deps], tell: Teller) -> _Answered:
-    """As often as a window turns out to be smaller than planned with, the request is planned anew."""
-    while True:
+    """Where a window turns out too small for the request, it is planned anew, which each role can lead to once."""
+    answered = partial(
+        answered_by_somebody, deps=runtime.context, tell=tell, call=partial(_answer, deps=runtime.context, tell=tell)
+    )
+    for _ in ROLES:
         try:
-            return await answered_by_somebody(
-                state, runtime.context, tell, partial(_answer, deps=runtime.context, tell=tell)
-            )
+            return await answered(state)
         except SmallerWindow:
             state = await _planned_anew(state, runtime)
+    return await answered(state)
 
 
 async def _planned_anew(state: RouterState, runtime: Runtime[Deps]) -> RouterState:
@@ -67,7 +70,10 @@ async def _planned_anew(state: RouterState, runtime: Runtime[Deps]) -> RouterSta
         **await plan(state["turn"], runtime.context),
         "conversation": state["conversation"],
     }
-    return {**routed, **await read_memory(routed, runtime)}
+    memory, asks = await read_memory(routed, runtime), routed["kept"].asks
+    if asks is not None and memory["blocks"].get(asks) == state["blocks"].get(asks):
+        memory = {**memory, "sources": state["sources"], "memory_note": state["memory_note"]}
+    return {**routed, **memory}
 
 
 async def _answer(state: RouterState, deps: Deps, tell: Teller) -> _Answered:

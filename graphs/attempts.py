@@ -52,8 +52,10 @@ async def answered_by_somebody(state: RouterState, deps: Deps, tell: Teller, cal
             other = None if tell.begun else with_stand_in(state, error, await deps.models.cards(), order)
             if other is None:
                 raise
+            if other["decision"].role != state["decision"].role:
+                decision = other["decision"]
+                log.warning("another model stands in", role=decision.role, instead_of=decision.fallback)
             state = other
-            log.warning("another model stands in", role=state["decision"].role, instead_of=state["decision"].fallback)
 
 
 async def _retried(call: Callable[[], Awaitable[_Answer]], deps: Deps, tell: Teller) -> _Answer:

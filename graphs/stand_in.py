@@ -14,6 +14,7 @@ from config.errors import (
     LoadTimeout,
     ModelBroken,
     ModelMissing,
+    SmallerWindow,
 )
 from config.schema import Role
 from graphs.state import RouterState
@@ -28,10 +29,11 @@ def with_stand_in(
 
     Another model of the same server helps where this one is unwell or its server failed at it; not where the server is
     away, the request is wrong, or our own queue is full. Where the role has another model by now, as another server
-    has taken over, the request is planned anew with that one, whatever it failed of.
+    has taken over, the request goes to that one, whatever it failed of; where its model turned out to have a smaller
+    window, it stays with it if it fits.
     """
-    if planned := _planned_anew(state, cards):
-        return planned
+    if state_now := _with_card_of_now(state, error, cards):
+        return state_now
     if not isinstance(error, _OF_THE_MODEL) and (not error.transient or isinstance(error, BackendUnavailable)):
         return None
     decision = state["decision"]
@@ -52,14 +54,19 @@ def with_stand_in(
     return None
 
 
-def _planned_anew(state: RouterState, cards: Mapping[Role, ModelCard]) -> RouterState | None:
+def _with_card_of_now(state: RouterState, error: BackendError, cards: Mapping[Role, ModelCard]) -> RouterState | None:
     decision = state["decision"]
     card = cards.get(decision.role)
-    if card is None or card.name == decision.model:
+    if card is None:
+        return None
+    is_smaller = isinstance(error, SmallerWindow) and card.window_tokens < state["card"].window_tokens
+    if card.name == decision.model and not is_smaller:
         return None
     ledger = _in_window(state, card)
     if ledger is None:
         return None
+    if card.name == decision.model:
+        return {**state, "card": card, "ledger": ledger}
     reason = f"{decision.reason}; planned anew, as {decision.model} has gone"
     return {**state, "decision": replace(decision, model=card.name, reason=reason), "card": card, "ledger": ledger}
 
