@@ -126,8 +126,8 @@ async def test_health_tells_its_state(tmp_path: Path) -> None:
 async def test_health_tells_what_is_loaded_and_where(tmp_path: Path) -> None:
     there = [FAST, replace(CODER, vram_bytes=4_975_000_000), LARGE]
     async with ScriptedOllama(there) as ollama, running_service(ollama, tmp_path) as running:
-        assert (await running.chat(model="implementation")).status_code == 200
         ollama.residency.load(LARGE, num_ctx=4096)
+        assert (await running.chat(model="implementation")).status_code == 200
         models = (await health_of(running))["models"]
         assert models["memory_fast"]["loaded"] is None
         coder, large = models["implementation"]["loaded"], models["memory_analysis"]["loaded"]
