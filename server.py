@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import logging
+import os
+import signal
 import socket
 import sys
 import time
@@ -12,6 +16,11 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from importlib import metadata
 from ipaddress import ip_address
+
+if __name__ == "__main__":
+    # The imports below take a second or two: a stop meanwhile is one in good order, and there is nothing to collect.
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+    gc.disable()
 
 import langsmith
 import structlog
@@ -32,7 +41,6 @@ from graphs.sessions import Sessions
 from graphs.speeds import SPEEDS_FILE, Speeds
 from retrievers.embeddings import LocalEmbedder
 from retrievers.layouts import bank_folders
-from retrievers.loading import loading_ended
 from retrievers.memory import MemoryService
 from retrievers.ollama_embeddings import OllamaEmbedder
 from retrievers.stores.choice import choose_store
@@ -47,6 +55,8 @@ from wire.terminal.commands import build_terminal
 from wire.terminal.parts import Parts
 
 EMBEDDING_THREADS = 1
+# Importing torch holds the interpreter for seconds; the first requests and the panel come before it.
+QUIET_S = 1.0
 
 NewId = Callable[[], str]
 Clock = Callable[[], float]
@@ -64,16 +74,17 @@ def package_version() -> str:
 
 @asynccontextmanager
 async def open_router(
-    settings: Settings, *, new_id: NewId = random_id, now: Clock = time.time
+    settings: Settings, *, new_id: NewId = random_id, now: Clock = time.time, quiet_s: float = 0.0
 ) -> AsyncIterator[RouterService]:
     """Open everything a run of the graph needs, and close it again. What the service, notebooks and scripts use.
 
-    Ids and the time of day, in Unix seconds, may be given, so that the same requests get the same bytes.
+    Ids and the time of day, in Unix seconds, may be given, so that the same requests get the same bytes. The embedder
+    begins to load `quiet_s` after everything is open.
     """
     # Nothing leaves the machine, also where the user's shell has LangSmith's tracing switched on for other work.
     langsmith.configure(enabled=False)
     roles = settings.models.roles
-    embedder = _embedder(settings)
+    embedder = _embedder(settings, quiet_s)
     async with AsyncExitStack() as stack:
         speeds = Speeds(
             {role: _speed(roles[role]) for role in ROLES},
@@ -113,6 +124,8 @@ async def open_router(
             else None,
             retries=Retries(settings.backend.retries, settings.backend.retry_wait_s),
         )
+        if settings.memory.enabled:
+            embedder.start_loading()
         yield RouterService(
             settings,
             build_router_graph(),
@@ -130,8 +143,12 @@ async def open_router(
 @asynccontextmanager
 async def open_memory(settings: Settings) -> AsyncIterator[MemoryService]:
     """Memory banks alone, without models."""
+    embedder = _embedder(settings)
     async with AsyncExitStack() as stack:
-        yield await _open_memory(settings, _embedder(settings), stack)
+        memory = await _open_memory(settings, embedder, stack)
+        if settings.memory.enabled:
+            embedder.start_loading()
+        yield memory
 
 
 @asynccontextmanager
@@ -158,10 +175,6 @@ async def _open_memory(settings: Settings, embedder: Embedder, stack: AsyncExitS
         open_store=choose_store(memory, settings.qdrant_api_key),
     )
     stack.push_async_callback(service.aclose)
-    # Native libraries that are just being loaded, here or for a client's texts, abort the process if it ends meanwhile.
-    stack.push_async_callback(loading_ended, embedder)
-    if memory.enabled:
-        embedder.start_loading()
     return service
 
 
@@ -174,10 +187,10 @@ async def _open_sessions(settings: Settings, stack: AsyncExitStack) -> tuple[Ses
     return Sessions(store, sessions.max_records), note
 
 
-def _embedder(settings: Settings) -> Embedder:
+def _embedder(settings: Settings, quiet_s: float = 0.0) -> Embedder:
     memory = settings.memory
     if memory.embedder == "local":
-        return LocalEmbedder(model_dir=settings.paths.model_cache_dir)
+        return LocalEmbedder(model_dir=settings.paths.model_cache_dir, quiet_s=quiet_s)
     return OllamaEmbedder(
         base_url=settings.backend.base_url, model=memory.ollama_embedding_model, keep_alive=memory.ollama_keep_alive
     )
@@ -198,7 +211,7 @@ async def _load_classifier() -> Classifier | None:
 
 def build_app(settings: Settings, *, new_id: NewId = random_id, now: Clock = time.time) -> FastAPI:
     """The application for these settings; nothing is opened before its lifespan starts."""
-    open_service = partial(open_router, settings, new_id=new_id, now=now)
+    open_service = partial(open_router, settings, new_id=new_id, now=now, quiet_s=QUIET_S)
     return create_app(open_service, settings, version=package_version(), new_id=new_id)
 
 
@@ -249,10 +262,25 @@ def serve(settings: Settings) -> None:
     RouterServer(build_app(settings), settings).run(sockets=[listening])
 
 
+def _serve_and_leave(settings: Settings) -> None:
+    """`serve`, then end without the interpreter's and the native libraries' own way of ending.
+
+    All that is ours is closed and written by then. Their threads (torch's, tokenizers', an import that still runs) are
+    not: the interpreter would wait for them or, where one comes back to it too late, abort with exit code -6.
+    """
+    serve(settings)
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
+
+
 def main() -> None:
     """The command line: `python server.py --help`."""
-    build_terminal(Parts(package_version(), load_settings, serve, open_router, open_memory, open_sessions))()
+    build_terminal(Parts(package_version(), load_settings, _serve_and_leave, open_router, open_memory, open_sessions))()
 
 
 if __name__ == "__main__":
+    gc.freeze()
+    gc.enable()
     main()

@@ -58,17 +58,19 @@ def find_model(model_dir: Path | None) -> Path | None:
 class LocalEmbedder(Embeddings):
     """Embeds with all-MiniLM-L6-v2: `(n, 384)` float32, L2-normalised; texts are read up to 256 word pieces.
 
-    `start_loading()` returns at once and loads in a daemon thread; any embedding asked for before waits for
-    it. If the model cannot be had, `status()` says the fix and embedding raises `MemoryUnavailable` with it.
+    `start_loading()` returns at once and loads in a thread; any embedding asked for before waits for it. If the
+    model cannot be had, `status()` says the fix and embedding raises `MemoryUnavailable` with it.
     Thread-safe: one small batch runs at a time, and a query overtakes the batches of a running index build.
 
     Args:
         model_dir: A folder that may hold an `all-MiniLM-L6-v2` folder to use instead of the packaged one.
         threads: Threads that torch may use; by default the machine's cores, four at most.
+        quiet_s: Seconds before it begins to load, in which the thread takes nothing from who starts it.
     """
 
-    def __init__(self, *, model_dir: Path | None = None, threads: int | None = None) -> None:
+    def __init__(self, *, model_dir: Path | None = None, threads: int | None = None, quiet_s: float = 0.0) -> None:
         self._model_dir = model_dir
+        self._quiet_s = quiet_s
         self._threads = threads or min(MAX_THREADS, os.cpu_count() or 1)
         self._model: MiniLM | None = None
         self._status = EmbedderStatus("not loaded")
@@ -104,7 +106,8 @@ class LocalEmbedder(Embeddings):
             if self._status.state != "not loaded":
                 return
             self._status = EmbedderStatus("loading")
-            threading.Thread(target=self._load, name="embedder-load", daemon=True).start()
+            # No daemon: an interpreter that ends in the midst of loading native libraries aborts, so it waits for this.
+            threading.Thread(target=self._load, name="embedder-load", daemon=False).start()
 
     def wait_until_loaded(self, timeout_s: float | None = None) -> bool:
         """Block until loading succeeded or failed; whether the model is there."""
@@ -172,6 +175,7 @@ class LocalEmbedder(Embeddings):
                 self._free.notify_all()
 
     def _load(self) -> None:
+        time.sleep(self._quiet_s)
         began = time.monotonic()
         try:
             self._model = self._open_model()

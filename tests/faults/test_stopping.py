@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import sys
+import time
 from pathlib import Path
 
 import httpx
+import pytest
 
 from tests.support.process import config_dir, panel_of, serving, stop, url_in
 from tests.support.scripted_ollama import Reply, ScriptedOllama
@@ -72,3 +75,26 @@ async def test_at_the_end_of_the_grace_an_answer_is_told_to_be_broken_off(
     assert seen.error["code"] == "backend_unavailable"
     assert code == 0
     assert "Traceback" not in stderr
+
+
+async def test_while_the_embedder_loads_the_service_answers_says_so_and_can_be_stopped(
+    ollama: ScriptedOllama, tmp_path: Path
+) -> None:
+    """The first answer waited for torch's import, and the interpreter aborted (exit code -6) where it ended in it."""
+    with serving(tmp_path, OLLAMA_BASE_URL=ollama.base_url) as process:
+        base_url = url_in(await asyncio.to_thread(panel_of, process))
+        async with httpx.AsyncClient(base_url=base_url, timeout=30) as client:
+            assert (await client.get("/health")).json()["embedder"]["state"] == "loading"
+            assert (await client.post(CHAT, json=ask())).is_success
+        code, stderr = await asyncio.to_thread(stop, process, signal.SIGTERM)
+    assert (code, "terminate called" in stderr) == (0, False)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+def test_a_service_that_is_stopped_before_it_has_begun_to_serve_ends_well(tmp_path: Path) -> None:
+    """It died of the signal (exit code -15) for as long as its libraries were being imported."""
+    with serving(tmp_path) as process:
+        while "pydantic_core" not in Path(f"/proc/{process.pid}/maps").read_text():
+            assert process.poll() is None
+            time.sleep(0.01)
+        assert stop(process, signal.SIGTERM) == (0, "")

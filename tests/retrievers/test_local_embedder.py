@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
@@ -243,3 +244,17 @@ def test_loading_does_not_block_its_caller() -> None:
     assert not embedder.is_ready
     started.set()
     assert embedder.wait_until_loaded(10)
+
+
+def test_loading_leaves_a_quiet_moment_to_who_began_it() -> None:
+    class Noted(LocalEmbedder):
+        def _open_model(self) -> MiniLM:
+            self.opened_at = time.monotonic()
+            return cast("MiniLM", object())
+
+    embedder = Noted(quiet_s=0.05)
+    began = time.monotonic()
+    embedder.start_loading()
+    assert embedder.status().state == "loading"
+    assert embedder.wait_until_loaded(10)
+    assert embedder.opened_at - began >= 0.05
