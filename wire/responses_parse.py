@@ -19,7 +19,7 @@ from wire.responses_request import (
     ResponsesRequest,
     TextPart,
 )
-from wire.responses_tools import chat_tool_choice, chat_tools, model_name
+from wire.responses_tools import chat_tool_choice, chat_tools, model_name, own_names
 from wire.tool_turns import Result, tool_turns
 from wire.validate import parse_chat_request
 
@@ -39,7 +39,7 @@ def as_chat(request: ResponsesRequest) -> ChatRequest:
             "messages": [*system, *said],
             "stream": request.stream,
             "tools": chat_tools(request.tools or []) or None,
-            "tool_choice": chat_tool_choice(request.tool_choice),
+            "tool_choice": chat_tool_choice(request.tool_choice, own_names(request.tools or [])),
             "parallel_tool_calls": request.parallel_tool_calls,
             "temperature": request.temperature,
             "top_p": request.top_p,

@@ -5,7 +5,7 @@ A chat knows no namespaces, so a function of one is a tool named `namespace__fun
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
@@ -37,12 +37,22 @@ class Namespace(_Tool):
     description: str | None = None
     tools: list[Function]
 
+    @property
+    def told(self) -> list[Function]:
+        """Its functions; the first also tells what the namespace is for, as a chat has no other place for that."""
+        if not self.description or not self.tools:
+            return self.tools
+        first, *others = self.tools
+        description = "\n\n".join(filter(None, (self.description, first.description)))
+        return [first.model_copy(update={"description": description}), *others]
+
 
 class NamedTool(_Tool):
     """`tool_choice` as an object."""
 
     type: Annotated[Literal["function"], only_tools_of_type("function")]
     name: str = Field(min_length=1)
+    namespace: str | None = None
 
 
 class AllowedTools(_Tool):
@@ -103,24 +113,30 @@ def chat_tools(tools: Iterable[Function | Namespace]) -> list[Json]:
     ]
 
 
-def chat_tool_choice(choice: Any) -> Any:
-    """A `ToolChoice` as a chat's."""
+def chat_tool_choice(choice: Any, offered: Mapping[str, Json]) -> Any:
+    """A `ToolChoice` as a chat's, among the `own_names` of the tools."""
     match choice:
-        case NamedTool() as tool:
-            return _named(tool)
-        case AllowedTools(mode=mode, tools=tools):
-            return {"type": "allowed_tools", "allowed_tools": {"mode": mode, "tools": [_named(tool) for tool in tools]}}
+        case NamedTool():
+            return _named(choice, offered)
+        case AllowedTools(mode=mode):
+            tools = [_named(tool, offered) for tool in choice.tools]
+            return {"type": "allowed_tools", "allowed_tools": {"mode": mode, "tools": tools}}
         case mode:
             return mode
 
 
-def _named(tool: NamedTool) -> Json:
-    return {"type": "function", "function": {"name": tool.name}}
+def _named(tool: NamedTool, offered: Mapping[str, Json]) -> Json:
+    """A name alone, as OpenAI's own form has it, is also that of the one function in a namespace that is called so."""
+    name = model_name(tool.namespace, tool.name)
+    alike = [known for known, own in offered.items() if own["name"] == name]
+    if name not in offered and len(alike) == 1:
+        name = alike[0]
+    return {"type": "function", "function": {"name": name}}
 
 
 def _functions(tools: Iterable[Function | Namespace]) -> Iterator[tuple[str | None, Function]]:
     for tool in tools:
         if isinstance(tool, Namespace):
-            yield from ((tool.name, function) for function in tool.tools)
+            yield from ((tool.name, function) for function in tool.told)
         else:
             yield None, tool

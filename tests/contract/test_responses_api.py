@@ -189,3 +189,34 @@ async def test_functions_of_a_namespace_keep_their_own_names(running: Running, o
     offered = [tool["function"]["name"] for tool in running.ollama.chats[0]["tools"]]
     assert offered == ["town__weather", "weather"]
     assert running.ollama.chats[1]["messages"][1]["tool_calls"][0]["function"]["name"] == "town__weather"
+
+
+WEATHER_CHOSEN = {"type": "function", "name": "weather"}
+
+
+@pytest.mark.parametrize(
+    "choice",
+    [
+        WEATHER_CHOSEN | {"namespace": "town"},
+        WEATHER_CHOSEN,
+        {"type": "allowed_tools", "mode": "required", "tools": [WEATHER_CHOSEN | {"namespace": "town"}]},
+    ],
+)
+async def test_a_function_of_a_namespace_can_be_chosen(running: Running, choice: dict[str, Any]) -> None:
+    """It was refused as not among tools, and what its namespace is for was dropped."""
+    running.ollama.script(Reply.tool_calls(("town__weather", {"town": "Bonn"})))
+    town = {"type": "namespace", "name": "town", "description": "What towns are like.", "tools": [WEATHER]}
+    body = {"model": MODEL, "input": "hello", "tools": [town, WEATHER | {"name": "time"}], "tool_choice": choice}
+    answer = await running.http.post("/v1/responses", json=body)
+    assert [call["name"] for call in answer.json()["output"]] == ["weather"]
+    offered = running.ollama.chats[0]["tools"][0]
+    assert offered["function"]["name"] == "town__weather"
+    assert offered["function"]["description"] == "What towns are like.\n\nThe weather of a town."
+
+
+@pytest.mark.parametrize("named", [{"name": "weather"}, {"name": "weather", "namespace": "sea"}])
+async def test_a_choice_that_could_be_two_functions_or_none_is_refused(running: Running, named: dict[str, str]) -> None:
+    places = [{"type": "namespace", "name": name, "tools": [WEATHER]} for name in ("town", "lake")]
+    body = {"model": MODEL, "input": "hello", "tools": places, "tool_choice": {"type": "function"} | named}
+    answer = await running.http.post("/v1/responses", json=body)
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, "tool_choice")
