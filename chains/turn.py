@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,8 @@ from chains.marks import find_mark, without_marks
 from config.schema import Mode, Role
 
 AUTOMATIC = ""
+# The only form of an image: the service fetches nothing.
+IMAGE_URI = re.compile(r"data:image/[a-zA-Z0-9.+-]+;base64,[A-Za-z0-9+/=\s]+")
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,7 +60,7 @@ def create_app(
         description="One OpenAI-compatible model in front of three local ones, with the project's memory bank.",
         lifespan=lifespan,
     )
-    app.add_middleware(PublishedGuard, paths=(PATH, CHAT_PATH), max_bytes=settings.server.max_body_bytes)
+    app.add_middleware(PublishedGuard, paths=(PATH, CHAT_PATH), server=settings.server)
     app.state.intake = Intake()
     app.add_middleware(IntakeMiddleware, intake=app.state.intake)
     app.add_middleware(Gate, access=Access.of(settings))

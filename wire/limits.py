@@ -19,6 +19,12 @@ _IMAGES = ("image_url", "input_image", "image")
 async def read_bounded_json(request: Request, server: ServerSettings) -> Any:
     """Decode the body of a chat, of whichever API; raises as `read_json`, and `BadRequest` where it holds too much."""
     body = await read_json(request, max_bytes=server.max_body_bytes)
+    check_amounts(body, server)
+    return body
+
+
+def check_amounts(body: Any, server: ServerSettings) -> None:
+    """Raise `BadRequest` where a decoded body has more messages, images or tools than it may; odd shapes are let by."""
     if isinstance(body, dict):
         for field in _LISTS_OF_MESSAGES:
             messages = _items(body.get(field))
@@ -28,7 +34,6 @@ async def read_bounded_json(request: Request, server: ServerSettings) -> Any:
         tools = _items(body.get("tools"))
         grouped = sum(len(_items(tool.get("tools"))) for tool in tools if isinstance(tool, dict))
         _check(len(tools) + grouped, server.max_tools, "tools", "tools", "server.max_tools")
-    return body
 
 
 def _check(count: int, limit: int, param: str, what: str, setting: str) -> None:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag
 
-_DATA_URI = re.compile(r"data:image/[a-zA-Z0-9.+-]+;base64,[A-Za-z0-9+/=\s]+")
+from chains.turn import IMAGE_URI
 
 
 class Part(BaseModel):
@@ -24,7 +23,7 @@ class TextPart(Part):
 
 
 def _check_data_uri(url: str) -> str:
-    if not _DATA_URI.fullmatch(url):
+    if not IMAGE_URI.fullmatch(url):
         raise ValueError("must be a data URI (data:image/png;base64,…), as the service fetches nothing")
     return url
 

@@ -1,4 +1,4 @@
-"""Guards LangServe's routes: it neither bounds a request's body nor ends a run whose client has gone."""
+"""Guards LangServe's routes: it neither bounds what a request holds nor ends a run whose client has gone."""
 
 from __future__ import annotations
 
@@ -10,31 +10,34 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from config.errors import BadRequest
+from config.schema import ServerSettings
 from wire.body import decode_json, read_body
 from wire.errors import error_response
 from wire.hang_up import run_until_hang_up
+from wire.limits import check_amounts
 
 _ANSWERED_WHOLE = ("/invoke", "/batch")
 
 
 class PublishedGuard:
-    """Middleware for the routes below `paths`: a body is JSON of at most `max_bytes`, a hang-up ends invoke and batch.
+    """Middleware for the routes below `paths`: a body holds what `server` allows, a hang-up ends invoke and batch.
 
     LangServe's streams watch their client themselves.
     """
 
-    def __init__(self, app: ASGIApp, *, paths: Iterable[str], max_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, *, paths: Iterable[str], server: ServerSettings) -> None:
         self._app = app
         self._prefixes = tuple(f"{path}/" for path in paths)
-        self._max_bytes = max_bytes
+        self._server = server
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["method"] != "POST" or not scope["path"].startswith(self._prefixes):
             await self._app(scope, receive, send)
             return
         try:
-            body = await read_body(Request(scope, receive), max_bytes=self._max_bytes)
-            _check(scope["path"], decode_json(body))
+            body = await read_body(Request(scope, receive), max_bytes=self._server.max_body_bytes)
+            for question in _questions(scope["path"], decode_json(body)):
+                check_amounts(question, self._server)
         except BadRequest as error:
             await error_response(error, scope)(scope, receive, send)
             return
@@ -49,10 +52,16 @@ class PublishedGuard:
         await self._app(scope, receive, send)
 
 
-def _check(path: str, value: Any) -> None:
-    """LangServe takes whatever stands in a batch's `inputs` for a list."""
-    if path.endswith("/batch") and isinstance(value, dict) and not isinstance(value.get("inputs", []), list):
+def _questions(path: str, body: Any) -> list[Any]:
+    """What each run is asked. LangServe takes whatever stands in a batch's `inputs` for a list."""
+    if not isinstance(body, dict):
+        return []
+    if not path.endswith("/batch"):
+        return [body.get("input")]
+    questions = body.get("inputs", [])
+    if not isinstance(questions, list):
         raise BadRequest("inputs: must be a list of inputs: send one for each run.", param="inputs")
+    return questions
 
 
 def _replay(body: bytes, then: Receive) -> Receive:

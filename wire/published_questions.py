@@ -98,6 +98,17 @@ def bad_question(error: ValidationError, question: Any = None) -> BadRequest:
 
 
 def _without_route_line(message: Any) -> Any:
-    if not isinstance(message, AIMessage) or not isinstance(message.content, str):
+    """It begins an answer, or the first part of one."""
+    if not isinstance(message, AIMessage):
         return message
-    return message.model_copy(update={"content": _ROUTE_LINE.sub("", message.content)})
+    whole = message.content
+    content = _begun_later(whole) if isinstance(whole, str) else [*map(_begun_later, whole[:1]), *whole[1:]]
+    return message.model_copy(update={"content": content})
+
+
+def _begun_later(part: Any) -> Any:
+    text = part.get("text") if isinstance(part, dict) else part
+    if not isinstance(text, str):
+        return part
+    text = _ROUTE_LINE.sub("", text)
+    return part | {"text": text} if isinstance(part, dict) else text

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
-from langchain_core.messages import BaseMessage, convert_to_messages
+from langchain_core.messages import convert_to_messages
 from langgraph.runtime import Runtime
 
-from chains.turn import AUTOMATIC, Turn
+from chains.turn import AUTOMATIC, IMAGE_URI, Turn
 from config.errors import BadRequest
 from graphs.deps import Deps
 from graphs.planning import plan
@@ -33,8 +34,9 @@ def _turn(state: RouterInput) -> Turn:
         raise BadRequest(
             f"messages cannot be understood ({error}): send LangChain messages.", param="messages"
         ) from error
-    if unknown := next((part for message in messages for part in _unknown_parts(message)), None):
-        raise BadRequest(f"A message has a part of type {unknown!r}: send text and images.", param="messages")
+    for message in messages:
+        for part in message.content if isinstance(message.content, list) else ():
+            _check(part)
     if not messages:
         raise BadRequest("messages is empty: send at least one message.", param="messages")
     workspace = state.get("workspace")
@@ -46,7 +48,18 @@ def _turn(state: RouterInput) -> Turn:
     )
 
 
-def _unknown_parts(message: BaseMessage) -> list[str]:
-    parts = message.content if isinstance(message.content, list) else []
-    types = [part.get("type") if isinstance(part, dict) else "text" for part in parts]
-    return [str(kind) for kind in types if kind not in {"text", "image_url"}]
+def _check(part: str | dict[Any, Any]) -> None:
+    """What `wire/` has checked of a `Turn`, for messages that come as LangChain's."""
+    kind = part.get("type") if isinstance(part, dict) else "text"
+    if kind not in ("text", "image_url"):
+        raise BadRequest(f"A message has a part of type {str(kind)!r}: send text and images.", param="messages")
+    if isinstance(part, dict) and kind == "image_url" and not _is_inside(part.get("image_url")):
+        raise BadRequest(
+            "An image is no data URI (data:image/png;base64,…): send it as one, as the service fetches nothing.",
+            param="messages",
+        )
+
+
+def _is_inside(image: Any) -> bool:
+    url = image.get("url") if isinstance(image, dict) else image
+    return isinstance(url, str) and IMAGE_URI.fullmatch(url) is not None

@@ -46,6 +46,17 @@ async def test_the_model_reads_its_answers_as_it_gave_them(running: Running, sho
     assert running.ollama.chats[-1]["messages"][-2]["content"] == read
 
 
+async def test_an_answer_in_parts_is_read_as_it_was_given_too(running: Running) -> None:
+    """The line stayed in it, and the model read its whole answer as a new one."""
+    asked = conversation(("human", "@fast what turns?"), ("ai", ""), ("human", "@fast and then?"))
+    parts = [{"type": "text", "text": f"{ROUTE}asked for\n\nThe tide"}, {"type": "text", "text": f"{ROUTE}x\n\n"}]
+    asked["input"]["messages"][1]["content"] = parts
+    await running.http.post("/chat/invoke", json=asked)
+    read = running.ollama.chats[-1]["messages"][-2]["content"]
+    assert read.startswith("The tide")
+    assert ROUTE in read
+
+
 async def test_what_a_person_wrote_stays(running: Running) -> None:
     await running.http.post("/chat/invoke", json=conversation(("human", f"{ROUTE}x\n\n@fast what is this?")))
     assert running.ollama.chats[-1]["messages"][-1]["content"].startswith(ROUTE)

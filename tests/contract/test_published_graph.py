@@ -90,6 +90,7 @@ async def test_the_playground_has_a_field_for_all_that_can_be_asked(running: Run
         ({"input": {"messages": []}}, 400, "invalid_request"),
         ({"input": {"messages": [{"type": "human", "content": "x"}], "model": "gpt-5"}}, 404, "model_not_found"),
         ({"input": {"messages": [{"type": "robot", "content": "x"}]}}, 400, "invalid_request"),
+        ({"input": {"messages": [{"type": "human", "content": [{"type": []}]}]}}, 400, "invalid_request"),
         ({}, 400, "invalid_request"),
     ],
 )
@@ -98,6 +99,26 @@ async def test_bad_input_is_an_openai_error(running: Running, body: dict[str, An
     assert answer.status_code == status, answer.text
     assert answer.json()["error"]["code"] == code
     assert running.ollama.chats == []
+
+
+@pytest.mark.parametrize("path", ["/router/invoke", "/chat/stream"])
+@pytest.mark.parametrize(
+    "image",
+    [{"url": "http://example.com/a.png"}, "http://example.com/a.png", {"url": "file:///a.png"}, {"url": "data:,"}, 5],
+)
+async def test_an_image_from_elsewhere_is_refused(running: Running, path: str, image: Any) -> None:
+    """Ollama was sent its address in place of the image."""
+    said = {"type": "human", "content": [{"type": "image_url", "image_url": image}]}
+    answer = await running.http.post(path, json={"input": {"messages": [said]}})
+    assert "data URI" in answer.text
+    assert running.ollama.chats == []
+
+
+async def test_an_image_that_is_sent_along_is_seen(running: Running) -> None:
+    said = {"type": "human", "content": [{"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}]}
+    answer = await running.http.post("/router/invoke", json={"input": {"messages": [said]}})
+    assert answer.status_code == 200, answer.text
+    assert running.ollama.chats[0]["messages"][-1]["images"] == ["AAAA"]
 
 
 async def test_wrong_json_is_an_openai_error(running: Running) -> None:

@@ -45,6 +45,21 @@ async def test_more_than_the_limit(narrow: Running, body: dict[str, Any], param:
         assert f"server.{setting}" in error["message"]
 
 
+@pytest.mark.parametrize("path", ["/router/invoke", "/router/stream", "/router/batch", "/chat/invoke"])
+@pytest.mark.parametrize(
+    ("messages", "setting"), [([SAID] * 4, "max_messages"), ([SAID, seen(1), seen(2)], "max_images")]
+)
+async def test_more_than_the_limit_asked_of_langserve(
+    narrow: Running, path: str, messages: list[dict[str, Any]], setting: str
+) -> None:
+    """Its routes took as many as the body held."""
+    question = {"messages": [{"type": "human", "content": message["content"]} for message in messages]}
+    body = {"inputs": [{"messages": []}, question]} if path.endswith("batch") else {"input": question}
+    answer = await narrow.http.post(path, json=body)
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, "messages")
+    assert f"server.{setting}" in answer.json()["error"]["message"]
+
+
 async def test_as_much_as_the_limit(narrow: Running) -> None:
     body = {"model": "auto", "messages": [SAID, SAID, seen(2)], "tools": [TOOL, TOOL]}
     assert (await narrow.http.post("/v1/chat/completions", json=body)).status_code == 200
