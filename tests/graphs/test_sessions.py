@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Iterable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -55,6 +55,11 @@ def rows(file: Path) -> list[tuple[Any, ...]]:
         return connection.execute("SELECT prefix, key, value, expires_at, ttl_minutes FROM store").fetchall()
     finally:
         connection.close()
+
+
+def make_older(file: Path) -> None:
+    with closing(sqlite3.connect(file)) as connection, connection:
+        connection.execute("UPDATE store SET updated_at = datetime(updated_at, '-1 hour')")
 
 
 async def test_nothing_is_kept_without_a_store() -> None:
@@ -228,6 +233,7 @@ async def test_the_record_of_a_conversation() -> None:
     assert [len(piece) for piece in last.value.pop("prompt")] == [3, 3, 3]
     assert request.value == answered.value == loose.value
     assert request.value.pop("blocks") == {"1": digest_of(memory_block((NOTE,)))}
+    assert last.value.pop("counted") == 9
     assert last.value == request.value
     assert request.value.pop("prompt_tokens") > 0
     assert request.value == {
@@ -352,12 +358,15 @@ async def test_the_lock_survives_a_restart(tmp_path: Path) -> None:
 async def test_the_oldest_records_beyond_the_bound_are_deleted(tmp_path: Path) -> None:
     async with opened(tmp_path / "s.sqlite") as store:
         sessions = Sessions(store, max_records=100)
-        for number in range(260):
+        await sessions.keep_conversation(["c0"], {"conversation": "c"})
+        await sessions.keep_block("block", ["b0"])
+        make_older(tmp_path / "s.sqlite")  # records are ordered by the second that they were written in
+        for number in range(1, 160):
             await sessions.keep_conversation([f"c{number}"], {"conversation": "c"})
             await sessions.keep_block("block", [f"b{number}"])
-        assert await found(sessions, ["c259"]) == "c"
+        assert await found(sessions, ["c159"]) == "c"
         assert await found(sessions, ["c0"]) is None
-        assert await sessions.blocks_of(["b0", "b259"]) == {"b259": "block"}
+        assert await sessions.blocks_of(["b0", "b159"]) == {"b159": "block"}
     kept = [prefix for prefix, *_ in rows(tmp_path / "s.sqlite")]
     assert all(100 <= kept.count(prefix) <= 100 + TRIM_AT_LEAST for prefix in ("conversations", "blocks"))
 
