@@ -17,6 +17,7 @@ from wire.hang_up import run_until_hang_up
 from wire.limits import check_amounts
 
 _ANSWERED_WHOLE = ("/invoke", "/batch")
+_POSTED_TO = (*_ANSWERED_WHOLE, "/stream", "/stream_log")
 
 
 class PublishedGuard:
@@ -31,7 +32,7 @@ class PublishedGuard:
         self._server = server
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["method"] != "POST" or not scope["path"].startswith(self._prefixes):
+        if scope["type"] != "http" or scope["method"] != "POST" or not self._guards(scope["path"]):
             await self._app(scope, receive, send)
             return
         try:
@@ -47,6 +48,10 @@ class PublishedGuard:
             await run_until_hang_up(self._run(scope, _replay(body, _never), send), receive, name="published-graph")
         else:
             await self._app(scope, _replay(body, receive), send)
+
+    def _guards(self, path: str) -> bool:
+        """Not what nobody serves, such as `/chat/completions`, of which the router says so."""
+        return path.startswith(self._prefixes) and path.endswith(_POSTED_TO)
 
     async def _run(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._app(scope, receive, send)
