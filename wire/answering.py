@@ -23,7 +23,7 @@ from wire.journal import RequestJournal
 from wire.run import Inbox
 from wire.writer import AnswerWriter
 
-# Of what has gathered for a client that reads slowly: about 8 ms, after which others get their turn.
+# Of what has gathered for a client that reads slowly, which takes some ms at most; then others get their turn.
 MOST_AT_ONCE_EVENTS = 128
 
 OpenRun = Callable[[RequestJournal], AbstractAsyncContextManager[Inbox]]
