@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import errno
 import ipaddress
+import logging
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+import structlog
 from hypothesis import settings
 
 OLLAMA_PORT = 11434
@@ -50,6 +52,15 @@ def pytest_configure() -> None:
 
 def pytest_unconfigure() -> None:
     _patch.undo()
+
+
+@pytest.fixture(autouse=True)
+def logging_as_before() -> Iterator[None]:
+    """A test that sets logging up points it at its own captured output, which is closed for those that come after."""
+    ours, handlers = structlog.get_config(), list(logging.root.handlers)
+    yield
+    structlog.configure(**ours)
+    logging.root.handlers[:] = handlers
 
 
 def _guarded_connect(connect: Callable[..., None]) -> Callable[..., None]:
