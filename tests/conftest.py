@@ -57,10 +57,11 @@ def pytest_unconfigure() -> None:
 @pytest.fixture(autouse=True)
 def logging_as_before() -> Iterator[None]:
     """A test that sets logging up points it at its own captured output, which is closed for those that come after."""
-    ours, handlers = structlog.get_config(), list(logging.root.handlers)
+    ours, handlers, level = structlog.get_config(), list(logging.root.handlers), logging.root.level
     yield
     structlog.configure(**ours)
     logging.root.handlers[:] = handlers
+    logging.root.setLevel(level)
 
 
 def _guarded_connect(connect: Callable[..., None]) -> Callable[..., None]:

@@ -110,6 +110,11 @@ def router(routing: RoutingSettings | None = None, classifier: RoleClassifier | 
     )
 
 
+def weighing() -> Router:
+    """One with a classifier that goes by words."""
+    return router(classifier=WordClassifier())
+
+
 def person(text: str, **changes: Any) -> Turn:
     """A Turn of one message of a person."""
     messages: tuple[BaseMessage, ...] = changes.pop("messages", (HumanMessage(text),))

@@ -6,37 +6,28 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 
-from chains.decide import Circumstances, Router
+from chains.decide import Circumstances
 from chains.features import Previous
-from chains.ledger import MIN_ANSWER_TOKENS
 from chains.lock import Held
 from chains.seconds import Expected
-from chains.turn import ToolChoice, Turn
-from config.errors import BackendUnavailable, BadRequest, ContextTooLong, RouterError, UnknownModel
-from config.schema import ROLES, Mode, Role
+from chains.turn import Turn
+from config.errors import BackendUnavailable, UnknownModel
+from config.schema import ROLES, Role
 from tests.chains.chain_support import (
-    IMAGE,
     NAMES,
     REFERENCE,
     SMALL,
-    TOOL,
     Judged,
     Model,
     WordClassifier,
     judged,
     parts,
     person,
-    reference_without,
     router,
+    weighing,
 )
-
-
-def weighing() -> Router:
-    return router(classifier=WordClassifier())
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -70,76 +61,6 @@ def test_an_unknown_model_lists_the_known_ones(name: str) -> None:
     assert caught.value.message.endswith(
         "use one of auto, cline-memory-router, router-auto, memory_fast, implementation, memory_analysis."
     )
-
-
-def test_images_go_to_the_model_that_sees() -> None:
-    turn = person("fix this", messages=(HumanMessage(["fix this", IMAGE]),))
-    decision = router().decide(turn, SMALL, REFERENCE)
-    assert (decision.role, decision.reason) == ("memory_analysis", "the request has images")
-    assert decision.ruled_out.keys() == {"memory_fast", "implementation"}
-    asked = person("fix this", messages=turn.messages, model="memory_fast")
-    assert router().decide(asked, SMALL, REFERENCE).role == "memory_analysis"
-
-
-def test_images_that_nobody_sees_are_the_clients_to_remove() -> None:
-    turn = person("fix this", messages=(HumanMessage(["fix this", IMAGE]),))
-    with pytest.raises(BadRequest, match=r"No model that is there can see these images .*cannot see") as caught:
-        router().decide(turn, SMALL, reference_without("memory_analysis"))
-    assert caught.value.param == "messages"
-
-
-def test_tools_rule_out_models_without() -> None:
-    models = REFERENCE | {"implementation": Model("plain", 131_072, tools=False)}
-    offered = person("write a parser", tools=(TOOL,))
-    decision = router().decide(offered, SMALL, models)
-    assert (decision.role, decision.wanted) == ("memory_analysis", "implementation")
-    assert decision.reason.endswith("; implementation ruled out: plain cannot call tools")
-    hidden = person("write a parser", tools=(TOOL,), tool_choice=ToolChoice("none"))
-    assert router().decide(hidden, SMALL, models).role == "implementation"
-
-
-def test_tools_that_nobody_can_call_are_the_clients_to_remove() -> None:
-    models: dict[Role, Model] = {role: Model(role, 9000, tools=False) for role in ROLES}
-    with pytest.raises(BadRequest, match="send no tools") as caught:
-        router().decide(person("x", tools=(TOOL,)), SMALL, models)
-    assert caught.value.param == "tools"
-
-
-def test_a_window_too_small_falls_to_a_larger_one() -> None:
-    decision = weighing().decide(person("where are we?"), parts(100_000), REFERENCE)
-    assert (decision.role, decision.wanted) == ("implementation", "memory_fast")
-    assert "100000 tokens do not fit the window of qwen3:30b-a3b (40960)" in decision.reason
-    assert weighing().decide(person("where are we?"), parts(150_000), REFERENCE).role == "memory_analysis"
-
-
-def test_the_smallest_answer_must_fit_too() -> None:
-    exactly = 40_960 - MIN_ANSWER_TOKENS
-    assert weighing().decide(person("where are we?"), parts(exactly), REFERENCE).role == "memory_fast"
-    assert weighing().decide(person("where are we?"), parts(exactly + 1), REFERENCE).role == "implementation"
-
-
-def test_no_window_large_enough_is_told_with_the_numbers() -> None:
-    with pytest.raises(ContextTooLong) as caught:
-        router().decide(person("x"), parts(300_000), REFERENCE)
-    assert caught.value.message.startswith("This model's maximum context length is 200000 tokens.")
-    assert "300000 tokens (system 0, tools 0, history 300000)" in caught.value.message
-    assert caught.value.param == "messages"
-
-
-@pytest.mark.parametrize(
-    ("missing", "text", "role"),
-    [
-        (("implementation",), "fix it", "memory_analysis"),
-        (("implementation", "memory_analysis"), "fix it", "memory_fast"),
-        (("memory_fast",), "where are we?", "implementation"),
-        (("memory_analysis",), "plan the migration", "implementation"),
-    ],
-)
-def test_a_missing_model_falls_back_as_configured(missing: tuple[Role, ...], text: str, role: Role) -> None:
-    decision = weighing().decide(person(text), SMALL, reference_without(*missing))
-    assert decision.role == role
-    assert "is not there (`ollama pull " in decision.ruled_out[missing[0]]
-    assert f"ruled out: {decision.ruled_out[missing[0]]}" in decision.reason
 
 
 def test_a_rule_says_why() -> None:
@@ -298,76 +219,6 @@ def test_deciding_is_quick() -> None:
     for _ in range(100):
         asks.decide(turn, SMALL, REFERENCE)
     assert time.thread_time() - begun < 0.1
-
-
-ODD = st.one_of(
-    st.text(max_size=200),
-    st.sampled_from(["", "@fast", "continue", "はい", "yes", "update memory bank", "\x00", "@deep" * 99]),
-)
-HELD = st.none() | st.builds(Held, st.sampled_from(ROLES), st.text(max_size=5), st.sampled_from(["plan", "act"]))
-
-
-@given(
-    texts=st.lists(ODD, max_size=4),
-    machine=st.booleans(),
-    image=st.booleans(),
-    held=HELD,
-    tokens=st.integers(0, 250_000),
-    model=st.sampled_from(["", "auto", "memory_fast", "nobody"]),
-    mode=st.sampled_from(["plan", "act", "yolo", "none"]),
-    there=st.sets(st.sampled_from(ROLES)),
-    prefill=st.none() | st.floats(0, 1e6),
-)
-def test_odd_turns_get_a_decision_or_one_of_our_errors(
-    *,
-    texts: list[str],
-    machine: bool,
-    image: bool,
-    held: Held | None,
-    tokens: int,
-    model: str,
-    mode: Mode,
-    there: set[Role],
-    prefill: float | None,
-) -> None:
-    messages = [HumanMessage([text, IMAGE] if image else text) for text in texts]
-    turn = replace(Turn.of_messages(messages, model=model, mode=mode), from_machine=machine)
-    models = {role: REFERENCE[role] for role in there}
-    expected = {} if prefill is None else {role: Expected(0.0, prefill, 0.0) for role in there}
-    try:
-        decision = router(classifier=WordClassifier()).decide(
-            turn, parts(tokens), models, Circumstances(held, expected)
-        )
-    except RouterError:
-        return
-    assert decision.role in there
-    assert decision.reason
-    assert 0 <= decision.confidence <= 1
-
-
-@given(text=st.text(max_size=300), mode=st.sampled_from(["plan", "act", "yolo", "none"]))
-def test_any_words_get_a_role_and_a_reason(text: str, mode: Mode) -> None:
-    decision = router().decide(person(text, mode=mode), SMALL, REFERENCE)
-    assert decision.role in ROLES
-    assert decision.reason
-
-
-@given(
-    tokens=st.integers(0, 300_000),
-    windows=st.fixed_dictionaries({}, optional={role: st.integers(256, 250_000) for role in ROLES}),
-    wanted=st.sampled_from(ROLES),
-)
-def test_whatever_is_decided_is_there_and_fits(tokens: int, windows: dict[Role, int], wanted: Role) -> None:
-    models = {role: Model(role, window) for role, window in windows.items()}
-    fitting = {role for role, window in windows.items() if tokens + MIN_ANSWER_TOKENS <= window}
-    if not fitting:
-        with pytest.raises(ContextTooLong):
-            router().decide(person("x", model=wanted), parts(tokens), models)
-        return
-    decision = router().decide(person("x", model=wanted), parts(tokens), models)
-    assert decision.role in fitting
-    assert (decision.role == wanted) == (wanted in fitting)
-    assert decision.ruled_out.keys() == set(ROLES) - fitting
 
 
 def test_a_title_is_no_work_for_the_large_model() -> None:

@@ -14,11 +14,6 @@ from tests.support.service import MODEL, Running
 _QUIET = {"CLINE_NO_AUTO_UPDATE": "1"}
 
 
-def offers_tools(chat: JsonObject) -> bool:
-    """Whether a chat belongs to a task of the SDK kind."""
-    return bool(chat.get("tools"))
-
-
 def describes_tools(chat: JsonObject) -> bool:
     """Whether a chat belongs to a task of the legacy kind."""
     return "<read_file>" in chat["messages"][0]["content"]

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tests.clients.cline_client import Cline, describes_tools, events_in, offers_tools
+from tests.clients.cline_client import Cline, describes_tools, events_in
 from tests.support.ollama_replies import Reply
 from tests.support.service import Running
 from tests.support.task_script import (
@@ -12,6 +12,7 @@ from tests.support.task_script import (
     TASK,
     WRONG,
     assert_solved,
+    offers_tools,
     plays,
     seen_by_model,
     write_workspace,

@@ -5,12 +5,12 @@ from pathlib import Path
 
 from structlog.testing import capture_logs
 
-from tests.clients.cline_client import Cline, describes_tools, events_in, offers_tools
+from tests.clients.cline_client import Cline, describes_tools, events_in
 from tests.clients.running_client import Ended
 from tests.support.ollama_replies import JsonObject, Reply
 from tests.support.scripted_ollama import REFERENCE_MODELS, Model, ScriptedOllama
 from tests.support.service import running_service
-from tests.support.task_script import seen_by_model
+from tests.support.task_script import offers_tools, seen_by_model
 
 TASK, SUMMARY = "Read all notes.", "All notes are read."
 NOTES = [f"notes_{number}.txt" for number in range(4)]

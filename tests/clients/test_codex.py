@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from tests.clients.running_client import installed, run_client
-from tests.support.ollama_replies import JsonObject, Reply
+from tests.support.ollama_replies import Reply
 from tests.support.service import MODEL, Running
 from tests.support.task_script import (
     COMMAND,
@@ -13,6 +13,7 @@ from tests.support.task_script import (
     TASK,
     WRONG,
     assert_solved,
+    offers_tools,
     plays,
     seen_by_model,
     write_workspace,
@@ -30,10 +31,6 @@ name = "router"
 base_url = "{url}"
 wire_api = "responses"
 """
-
-
-def offers_tools(chat: JsonObject) -> bool:
-    return bool(chat.get("tools"))
 
 
 async def test_it_solves_a_task(running: Running, tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from config.errors import UpstreamBroken
 from config.schema import ROLES
 from tests.chains.chain_support import DONE, ChunkModel, chunk, model
 from tests.graphs.graph_support import WORKSPACE, FakeMemory, FakeModels, card, deps, events_of, passage, run, says
-from tests.graphs.test_sessions import opened
+from tests.graphs.session_support import opened
 
 _ids = count(1)
 

@@ -6,7 +6,6 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -23,18 +22,6 @@ BANK = {
     "memory-bank/archive/old.md": "`src/gone.ts`\n",
 }
 CODE = {"src/pump.ts": "1", "src/tank.ts": "1"}
-
-
-@pytest.fixture
-def embedder() -> WordEmbedder:
-    return WordEmbedder()
-
-
-@pytest.fixture
-async def service(tmp_path: Path, embedder: WordEmbedder) -> AsyncIterator[MemoryService]:
-    service = MemoryService(vector_store_path=tmp_path / "vectors", embedder=embedder, count_tokens=count_words)
-    yield service
-    await service.aclose()
 
 
 @pytest.fixture

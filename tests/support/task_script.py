@@ -27,6 +27,11 @@ def write_workspace(folder: Path) -> Path:
     return folder
 
 
+def offers_tools(chat: JsonObject) -> bool:
+    """Whether a chat belongs to the task, for agents that offer their tools by Ollama's field."""
+    return bool(chat.get("tools"))
+
+
 def assert_solved(workspace: Path) -> None:
     """Whether the file was edited, and the command run after that."""
     assert (workspace / "calc.py").read_text(encoding="utf-8") == _FILES["calc.py"].replace(WRONG, RIGHT)

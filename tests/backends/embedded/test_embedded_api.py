@@ -16,11 +16,11 @@ from langchain_ollama import ChatOllama
 from backends.embedded.launcher import EmbeddedBackend
 from backends.embedded.prompt import DEFAULT_SYSTEM
 from backends.embedded.serve import find_model
+from tests.backends.embedded.embedded_support import LONG, MODEL, chat, chat_body
 
 pytestmark = pytest.mark.embedded
 
-MODEL = "smollm2:135m"
-SHORT = {"num_predict": 6, "temperature": 0}
+
 WEATHER = {
     "type": "function",
     "function": {
@@ -29,6 +29,8 @@ WEATHER = {
         "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
     },
 }
+
+
 WEATHER_CALL_SCHEMA = {
     "type": "object",
     "properties": {
@@ -43,18 +45,6 @@ WEATHER_CALL_SCHEMA = {
     "required": ["name", "arguments"],
     "additionalProperties": False,
 }
-
-
-def chat_body(text: str = "Say hi.", **changes: Any) -> dict[str, Any]:
-    body = {"model": MODEL, "messages": [{"role": "user", "content": text}], "stream": False, "options": SHORT}
-    return body | changes
-
-
-async def chat(http: httpx.AsyncClient, text: str = "Say hi.", **changes: Any) -> dict[str, Any]:
-    response = await http.post("/api/chat", json=chat_body(text, **changes))
-    assert response.status_code == 200, response.text
-    answer: dict[str, Any] = response.json()
-    return answer
 
 
 @pytest.fixture
@@ -132,33 +122,6 @@ async def test_cached_count_grows_with_a_repeated_prefix(http: httpx.AsyncClient
     assert second["prompt_eval_cached_count"] >= first["prompt_eval_count"]
 
 
-async def test_seed_decides(http: httpx.AsyncClient) -> None:
-    options = {"num_predict": 8, "temperature": 1.5, "top_k": 0, "top_p": 1.0}
-    await chat(http, "Tell a story.")  # so that each of the next finds the same prompt cache
-
-    async def told(seed: int) -> str:
-        answer = await chat(http, "Tell a story.", options=options | {"seed": seed})
-        return str(answer["message"]["content"])
-
-    one = [await told(7), await told(7)]
-    assert one[0] == one[1]
-    assert len({one[0], await told(8), await told(9)}) > 1
-
-
-async def test_stop_ends_before_the_word(http: httpx.AsyncClient) -> None:
-    history = [{"role": "user", "content": "Count."}, {"role": "assistant", "content": "1, 2, 3, 4, 5, 6,"}]
-    answer = await chat(http, messages=history, options={"num_predict": 12, "temperature": 0, "stop": ["9"]})
-    assert answer["done_reason"] == "stop"
-    assert "7" in answer["message"]["content"]
-    assert "9" not in answer["message"]["content"]
-
-
-async def test_num_predict_0_still_samples_one_token(http: httpx.AsyncClient) -> None:
-    """llama.cpp looks at the limit after it sampled; what matters is that 0 does not mean endless."""
-    answer = await chat(http, options={"num_predict": 0})
-    assert (answer["eval_count"], answer["done_reason"]) == (1, "length")
-
-
 async def test_format_holds_the_answer_to_a_schema(client: ollama.AsyncClient) -> None:
     schema = {
         "type": "object",
@@ -170,20 +133,6 @@ async def test_format_holds_the_answer_to_a_schema(client: ollama.AsyncClient) -
     answer = await client.chat(MODEL, messages, format=schema, options={"num_predict": 40, "temperature": 0})
     assert answer.done_reason == "stop"
     assert set(json.loads(answer.message.content or "")) == {"colour", "sure"}
-
-
-async def test_format_json_is_an_object(http: httpx.AsyncClient) -> None:
-    answer = await chat(http, "Reply in JSON.", format="json", options={"num_predict": 5, "temperature": 0})
-    assert answer["message"]["content"].lstrip().startswith("{")
-
-
-async def test_a_schema_that_cannot_be_enforced_is_an_error(http: httpx.AsyncClient) -> None:
-    schema = {"type": "object", "properties": {"a": {"$ref": "#/nowhere"}}, "required": ["a"]}
-    response = await http.post("/api/chat", json=chat_body(format=schema, options={"num_predict": 40, "seed": 1}))
-    if response.status_code == 200:
-        assert response.json()["done_reason"] == "length"
-    else:
-        assert "error" in response.json()
 
 
 @pytest.mark.parametrize("stream", [True, False])
@@ -224,9 +173,6 @@ async def test_chat_ollama_with_tools_and_results(llm: ChatOllama) -> None:
     assert answer.response_metadata["done"] is True
 
 
-LONG = "word " * 300
-
-
 @pytest.mark.parametrize(
     ("change", "status", "error"),
     [
@@ -249,22 +195,6 @@ async def test_refusals(http: httpx.AsyncClient, change: dict[str, Any], status:
     response = await http.post("/api/chat", json=chat_body(**change))
     assert response.status_code == status
     assert error in response.json()["error"]
-
-
-async def test_the_window_ends_the_answer(http: httpx.AsyncClient) -> None:
-    answer = await chat(http, "Tell a very long story.", options={"num_ctx": 48, "temperature": 0})
-    assert answer["done_reason"] == "length"
-    assert answer["prompt_eval_count"] + answer["eval_count"] == 48
-
-
-async def test_old_messages_go_when_the_window_is_small(http: httpx.AsyncClient) -> None:
-    history = [
-        {"role": "user", "content": LONG},
-        {"role": "assistant", "content": "Yes."},
-        {"role": "user", "content": "Hi"},
-    ]
-    answer = await chat(http, messages=history, options={"num_ctx": 128, "num_predict": 2})
-    assert answer["prompt_eval_count"] < 60
 
 
 async def test_wrong_key_path_method_and_body(http: httpx.AsyncClient) -> None:

@@ -1,0 +1,185 @@
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Iterable
+from contextlib import AsyncExitStack, closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from langgraph.store.base import Op, SearchOp
+from langgraph.store.memory import InMemoryStore
+from structlog.testing import capture_logs
+
+from graphs.session_store import SESSIONS_FILE, open_session_store
+from graphs.sessions import MAX_PREFIXES, TRIM_AT_LEAST, Sessions
+from tests.graphs.session_support import DAYS_14, SECRET, BrokenStore, found, opened, rows
+
+
+def make_older(file: Path) -> None:
+    with closing(sqlite3.connect(file)) as connection, connection:
+        connection.execute("UPDATE store SET updated_at = datetime(updated_at, '-1 hour')")
+
+
+async def test_nothing_is_kept_without_a_store() -> None:
+    sessions = Sessions(None)
+    await sessions.keep_block("block", ["a"])
+    await sessions.keep_conversation(["a"], {"conversation": "c"})
+    assert await sessions.blocks_of(["a"]) == {}
+    assert await found(sessions, ["a"]) is None
+
+
+async def test_records_survive_reopening(tmp_path: Path) -> None:
+    async with opened(tmp_path / "s.sqlite") as store:
+        await Sessions(store).keep_block("block \u2028 ü", ["a"])
+        await Sessions(store).keep_block("", ["b"])
+        await Sessions(store).keep_conversation(["a"], {"conversation": "c1", "role": "memory_fast"})
+    async with opened(tmp_path / "s.sqlite") as store:
+        assert await Sessions(store).blocks_of(["x", "b", "a"]) == {"a": "block \u2028 ü", "b": ""}
+        assert await found(Sessions(store), ["a", "later"]) == "c1"
+        assert await found(Sessions(store), []) is None
+
+
+async def test_the_longest_known_prefix_names_the_conversation() -> None:
+    sessions = Sessions(InMemoryStore())
+    await sessions.keep_conversation(["1"], {"conversation": "short"})
+    await sessions.keep_conversation(["3"], {"conversation": "long"})
+    assert await found(sessions, ["1", "2", "3", "4"]) == "long"
+    assert await found(sessions, ["1", "2"]) == "short"
+    assert await found(sessions, ["0"]) is None
+
+
+async def test_only_the_newest_prefixes_are_looked_up() -> None:
+    sessions = Sessions(InMemoryStore())
+    chain = [str(number) for number in range(MAX_PREFIXES + 50)]
+    await sessions.keep_conversation(["49"], {"conversation": "too old"})
+    assert await found(sessions, chain) is None
+    await sessions.keep_conversation(["50"], {"conversation": "in reach"})
+    assert await found(sessions, chain) == "in reach"
+
+
+async def test_records_expire(tmp_path: Path) -> None:
+    """They did not: a batch of puts is written without the store's default, and stayed for ever."""
+    file = tmp_path / "s.sqlite"
+    async with opened(file) as store:
+        await Sessions(store).keep_block("block", ["a"])
+        await Sessions(store).keep_conversation(["a"], {"conversation": "c"})
+    assert [(ttl, expires is not None) for *_, expires, ttl in rows(file)] == [(DAYS_14, True)] * 3
+    async with opened(file, ttl_minutes=-60 * 48) as store:
+        await Sessions(store).keep_block("another", ["old"])
+        assert store.sweep_ttl() == 2
+        assert await Sessions(store).blocks_of(["a", "old"]) == {"a": "block"}
+
+
+async def test_reading_puts_off_expiry(tmp_path: Path) -> None:
+    file = tmp_path / "s.sqlite"
+    async with opened(file) as store:
+        await Sessions(store).keep_block("block", ["a"])
+    connection = sqlite3.connect(file)
+    connection.execute("UPDATE store SET expires_at = '2001-01-01 00:00:00'")
+    connection.commit()
+    connection.close()
+    async with opened(file) as store:
+        assert await Sessions(store).blocks_of(["a"]) == {"a": "block"}
+        assert store.sweep_ttl() == 0
+
+
+async def test_a_broken_store_is_reported_and_does_without() -> None:
+    sessions = Sessions(BrokenStore())
+    with capture_logs() as logs:
+        await sessions.keep_block(SECRET, ["a"])
+        await sessions.keep_conversation(["a"], {"conversation": SECRET})
+        assert await sessions.blocks_of(["a"]) == {}
+        assert await found(sessions, ["a"]) is None
+    reading, writing = "session store cannot be read", "session store cannot be written"
+    assert [entry["event"] for entry in logs] == [writing, writing, reading, reading]
+    assert all(entry["log_level"] == "warning" and entry["error"] == "OperationalError" for entry in logs)
+    assert SECRET not in str(logs)
+
+
+async def test_a_damaged_file_is_not_fatal(tmp_path: Path) -> None:
+    async with opened(tmp_path / "s.sqlite") as store:
+        store.conn.execute("DROP TABLE store")
+        sessions = Sessions(store)
+        await sessions.keep_block("block", ["a"])
+        assert await sessions.blocks_of(["a"]) == {}
+
+
+@pytest.mark.parametrize("count", [1, MAX_PREFIXES, 3 * MAX_PREFIXES])
+async def test_long_conversations_fit_one_query(tmp_path: Path, count: int) -> None:
+    async with opened(tmp_path / "s.sqlite") as store:
+        keys = [str(number) for number in range(count)]
+        await Sessions(store).keep_block("block", [keys[-1]])
+        assert await Sessions(store).blocks_of(keys) == {keys[-1]: "block"}
+        assert await found(Sessions(store), keys) is None
+
+
+async def test_the_oldest_records_beyond_the_bound_are_deleted(tmp_path: Path) -> None:
+    async with opened(tmp_path / "s.sqlite") as store:
+        sessions = Sessions(store, max_records=100)
+        await sessions.keep_conversation(["c0"], {"conversation": "c"})
+        await sessions.keep_block("block", ["b0"])
+        make_older(tmp_path / "s.sqlite")  # records are ordered by the second that they were written in
+        for number in range(1, 160):
+            await sessions.keep_conversation([f"c{number}"], {"conversation": "c"})
+            await sessions.keep_block("block", [f"b{number}"])
+        assert await found(sessions, ["c159"]) == "c"
+        assert await found(sessions, ["c0"]) is None
+        assert await sessions.blocks_of(["b0", "b159"]) == {"b159": "block"}
+    kept = [prefix for prefix, *_ in rows(tmp_path / "s.sqlite")]
+    assert all(100 <= kept.count(prefix) <= 100 + TRIM_AT_LEAST for prefix in ("conversations", "blocks"))
+
+
+class CountingStore(InMemoryStore):
+    """Counts the searches of a trim, each of which reads all records of an SQLite file."""
+
+    searches = 0
+
+    def batch(self, ops: Iterable[Op]) -> list[Any]:
+        ops = list(ops)
+        self.searches += sum(isinstance(op, SearchOp) for op in ops)
+        return super().batch(ops)
+
+
+async def test_a_full_store_is_trimmed_after_a_twentieth_more() -> None:
+    """At the bound, every fiftieth record held the store for 0.4 s to look for the oldest."""
+    store = CountingStore()
+    sessions = Sessions(store, max_records=2_000)
+    for number in range(10, 2_510, 10):
+        await sessions.keep_conversation([f"c{number - each}" for each in range(10)], {"conversation": "c"})
+        if number >= 2_000 and number % 50 == 0:
+            kept = len(await store.asearch(("conversations",), limit=10_000))
+            assert 2_000 <= kept <= 2_000 + sessions.trimmed_after == 2_100
+    assert store.searches <= 2 * (2_500 / sessions.trimmed_after + 1) + 10
+
+
+async def test_looking_without_touching_leaves_the_expiry(tmp_path: Path) -> None:
+    file = tmp_path / "s.sqlite"
+    async with opened(file) as store:
+        await Sessions(store).keep_conversation(["a"], {"conversation": "c"})
+        before = rows(file)
+        await asyncio.sleep(1.1)
+        await Sessions(store).find(["a"], touch=False)
+        assert rows(file) == before
+        await Sessions(store).find(["a"])
+        assert rows(file) != before
+
+
+async def test_the_store_writes_ahead_and_survives_many_writers(tmp_path: Path) -> None:
+    async with AsyncExitStack() as stack:
+        stores = [(await open_session_store(tmp_path, stack, expiry_days=1))[0] for _ in range(2)]
+        assert (tmp_path / f"{SESSIONS_FILE}-wal").exists()
+        writes = (Sessions(stores[n % 2]).keep_conversation([f"k{n}"], {"conversation": str(n)}) for n in range(60))
+        await asyncio.gather(*writes)
+        names = [await found(Sessions(stores[0]), [f"k{n}"]) for n in range(60)]
+    assert names == [str(n) for n in range(60)]
+
+
+async def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    async with AsyncExitStack() as stack:
+        store, note = await open_session_store(tmp_path / "file", stack, expiry_days=1)
+    assert store is None
+    assert note is not None
+    assert "VECTOR_STORE_PATH" in note
