@@ -32,6 +32,9 @@ MAX_CONNECTIONS = 200
 
 log = structlog.get_logger(__name__)
 
+# Why the embedded backend has to answer, and what requests are told where it may not.
+_Missing = tuple[str, RouterError | None]
+
 
 class ServerKeeper:
     """Tells `server` what there is. Use as an async context manager; entering returns before a server is ready.
@@ -55,7 +58,6 @@ class ServerKeeper:
         self._calls = calls
         self._embedded = embedded
         self._refresh_every_s = refresh_every_s
-        self._failure: RouterError | None = None
 
     async def __aenter__(self) -> Self:
         self._keeping = asyncio.create_task(self._keep(), name="model-service")
@@ -83,28 +85,27 @@ class ServerKeeper:
             self._server.end_search()
 
     async def _find_and_keep(self) -> None:
-        reason = await self._find_ollama()
-        if reason is None:
+        missing = await self._find_ollama()
+        if missing is None:
             await self._keep_ollama()
         elif self._settings.kind == "ollama":
-            await self._keep_looking(reason)
+            await self._keep_looking(missing)
         else:
-            await self._keep_embedded(reason)
+            await self._keep_embedded(missing[0])
 
-    async def _find_ollama(self) -> str | None:
-        """None where an Ollama has any of the models, else why the embedded backend has to answer."""
+    async def _find_ollama(self) -> _Missing | None:
+        """None where an Ollama has any of the models."""
         if self._settings.kind == "embedded":
-            return "the configuration asks for it (backend.kind)"
+            return "the configuration asks for it (backend.kind)", None
         async with httpx.AsyncClient(base_url=self._settings.base_url, trust_env=False) as client:
             try:
                 found = await self._look(client)
             except RouterError as error:
-                self._failure = error
-                return f"no Ollama answers at {self._settings.base_url}"
+                return f"no Ollama answers at {self._settings.base_url}", error
         if found.models:
             return None
-        self._failure = none_there(found.base_url, found.version, self._roles)
-        return self._failure.message.rstrip(".")
+        failure = none_there(found.base_url, found.version, self._roles)
+        return failure.message.rstrip("."), failure
 
     async def _look(self, client: httpx.AsyncClient) -> BackendStatus:
         return await look_at_ollama(OllamaApi(client), self._roles, timeout_s=self._settings.probe_timeout_s)
@@ -125,12 +126,13 @@ class ServerKeeper:
                         self._server.settle(lost, client, failure=error)
                 await asyncio.sleep(self._refresh_every_s)
 
-    async def _keep_looking(self, reason: str | None) -> None:
+    async def _keep_looking(self, missing: _Missing | None) -> None:
         """The configuration asks for Ollama only: stay up without models and take them when they come."""
-        while reason is not None:
-            self._server.settle(self._without_models(reason), failure=self._failure)
+        while missing is not None:
+            reason, failure = missing
+            self._server.settle(self._without_models(reason), failure=failure)
             await asyncio.sleep(self._settings.probe_timeout_s)
-            reason = await self._find_ollama()
+            missing = await self._find_ollama()
         await self._keep_ollama()
 
     async def _keep_embedded(self, reason: str) -> None:

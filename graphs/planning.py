@@ -199,7 +199,7 @@ def _expected(
     expected: dict[Role, Expected] = {}
     for role, card in cards.items():
         same = held is not None and held.model == card.name
-        ahead_s = ANSWER_AHEAD_TOKENS / rates.speed(role).answer_tokens_per_s
+        ahead_s = deps.speeds.answer_s(role, ANSWER_AHEAD_TOKENS)
         expected[role] = rates.expected(
             role,
             resident=occupancy.holds(card.name),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -34,7 +33,7 @@ async def latest_conversations(sessions: Sessions, most: int) -> list[Conversati
     offset = 0
     while len(found) < most:
         search = SearchOp(CONVERSATIONS, limit=PAGE_RECORDS, offset=offset, refresh_ttl=False)
-        (items,) = await asyncio.to_thread(sessions.store.batch, [search])
+        (items,) = await sessions.batch([search])
         if not isinstance(items, list) or not items:
             break
         offset += len(items)

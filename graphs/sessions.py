@@ -165,7 +165,7 @@ class Sessions:
         if self.store is None or not keys:
             return {}
         try:
-            items = await self._batch([GetOp(namespace, key, refresh_ttl=touch) for key in keys])
+            items = await self.batch([GetOp(namespace, key, refresh_ttl=touch) for key in keys])
         except (
             sqlite3.Error,
             ValueError,
@@ -194,7 +194,7 @@ class Sessions:
         except (sqlite3.Error, ValueError) as error:
             log.warning("session store cannot be written", error=type(error).__name__)
 
-    async def _batch(self, ops: Sequence[Op]) -> list[Result]:
+    async def batch(self, ops: Sequence[Op]) -> list[Result]:
         """One hop to a thread for all of it; the store's own asynchronous form makes one for each SQL statement."""
         assert self.store is not None  # noqa: S101 - only called where there is one
         return await asyncio.to_thread(self.store.batch, ops)
@@ -206,10 +206,10 @@ class Sessions:
         for namespace in (CONVERSATIONS, BLOCKS):
             while True:
                 search = SearchOp(namespace, limit=most, offset=self.max_records, refresh_ttl=False)
-                (items,) = await self._batch([search])
+                (items,) = await self.batch([search])
                 if not isinstance(items, list) or not items:
                     break
-                await self._batch([PutOp(namespace, item.key, None) for item in items if hasattr(item, "key")])
+                await self.batch([PutOp(namespace, item.key, None) for item in items if hasattr(item, "key")])
                 if len(items) < most:
                     break
 

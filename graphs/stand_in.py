@@ -65,10 +65,10 @@ def _with_card_of_now(state: RouterState, error: BackendError, cards: Mapping[Ro
     ledger = _in_window(state, card)
     if ledger is None:
         return None
-    if card.name == decision.model:
-        return {**state, "card": card, "ledger": ledger}
-    reason = f"{decision.reason}; planned anew, as {decision.model} has gone"
-    return {**state, "decision": replace(decision, model=card.name, reason=reason), "card": card, "ledger": ledger}
+    if card.name != decision.model:
+        reason = f"{decision.reason}; planned anew, as {decision.model} has gone"
+        decision = replace(decision, model=card.name, reason=reason)
+    return {**state, "decision": decision, "card": card, "ledger": ledger}
 
 
 def _in_window(state: RouterState, card: ModelCard) -> Ledger | None:

@@ -44,12 +44,11 @@ _DATED_CHARS = 200
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A passage with its score, which orders passages of one question only, that of each group of its lines, and the
-    passage's cosine similarity to the question where one was measured.
+    """A passage with the score of each group of its lines, which orders lines of one question only, and the passage's
+    cosine similarity to the question where one was measured.
     """
 
     passage: Passage
-    score: float
     groups: tuple[LineGroup, ...]
     group_scores: tuple[float, ...]
     similarity: float | None = None
@@ -153,8 +152,8 @@ def _candidates(
     ends = list(accumulate(sizes))
     similarities = vectors.passages if vectors is not None else {}
     return tuple(
-        Candidate(passage, score, its, tuple(of_groups[end - len(its) : end]), similarities.get(passage.content_id))
-        for passage, score, its, end in zip(passages, scores.tolist(), groups, ends, strict=True)
+        Candidate(passage, its, tuple(of_groups[end - len(its) : end]), similarities.get(passage.content_id))
+        for passage, its, end in zip(passages, groups, ends, strict=True)
     )
 
 

@@ -56,8 +56,10 @@ def as_chat(request: CountRequest) -> ChatRequest:
             "top_p": request.top_p,
         }
     asked = parse_chat_request(chat, response_format="output_config.format")
-    # More of them than a chat may have.
-    return asked.model_copy(update={"stop": request.stop_sequences} if isinstance(request, MessagesRequest) else None)
+    if isinstance(request, MessagesRequest):
+        # More of them than a chat may have.
+        return asked.model_copy(update={"stop": request.stop_sequences})
+    return asked
 
 
 def _effort(request: CountRequest) -> str | None:

@@ -95,7 +95,8 @@ class ResponsesWriter:
         if not self._open:
             return b""
         index, (piece,) = len(self._closed), joined(self._open)
-        self._closed, self._open = [*self._closed, piece], []
+        self._closed.append(piece)
+        self._open = []
         place, item = self._place(index, piece), self._item(index, piece, "completed")
         if piece.call:
             done = self._event(

@@ -134,9 +134,15 @@ def _managed(path: bytes, request: bytes) -> dict[str, Any]:
     if path == b"/api/version":
         return {"version": "0.12.6"}
     models = [
-        {"name": name, "model": name, "size": 1, "size_vram": 1, "details": {}} | {"context_length": given}
+        {
+            "name": name,
+            "model": name,
+            "size": 1,
+            "size_vram": 1,
+            "details": {},
+            "context_length": min(window, LARGEST_ASKED_TOKENS),
+        }
         for name, window in MODELS.items()
-        for given in [min(window, LARGEST_ASKED_TOKENS)]
     ]
     return {"models": models}
 

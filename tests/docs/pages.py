@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PAGES = (*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md")), ROOT / "training" / "README.md")
-_FENCE = re.compile(r"^(`{3,})(\w*)\n(.*?)^\1$", re.MULTILINE | re.DOTALL)
+FENCE = re.compile(r"^(`{3,})(\w*)\n(.*?)^\1$", re.MULTILINE | re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ def blocks(*languages: str) -> list[Block]:
         Block(page, text.count("\n", 0, found.start(3)) + 1, found[2], found[3])
         for page in PAGES
         for text in [page.read_text(encoding="utf-8")]
-        for found in _FENCE.finditer(text)
+        for found in FENCE.finditer(text)
         if not languages or found[2] in languages
     ]
 

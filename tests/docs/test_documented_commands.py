@@ -34,21 +34,21 @@ NOT_TYPED = {
     "launchctl setenv": "macOS only",
     "setx": "Windows only",
     "cline": "make test-clients types it, with Cline installed",
-    "ANTHROPIC_BASE_URL": "Claude Code is not installed, and the page says that it was not run",
+    "ANTHROPIC_BASE_URL": "make test-clients runs Claude Code, with it installed",
     "make bench": "takes minutes",
     "python -m benchmarks.": "takes minutes; the modules are looked for below",
 }
-
-
-def _typed() -> list[str]:
-    """The commands to type, each once however often it is shown."""
-    shown = [command for block in blocks("console") for command in block.commands]
-    return [each for each in dict.fromkeys(shown) if not each.startswith(tuple(NOT_TYPED))]
+# Each once, however often it is shown.
+SHOWN = list(dict.fromkeys(command for block in blocks("console") for command in block.commands))
+POWERSHELL = [line for block in blocks("powershell") for line in block.text.splitlines() if line.strip()]
+TYPED = [each for each in SHOWN if not each.startswith(tuple(NOT_TYPED))]
+MENTIONED = sorted({code for page in PAGES for code in re.findall(r"`([^`\n]+)`", page.read_text(encoding="utf-8"))})
+EVERYWHERE = [*MENTIONED, *SHOWN]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="they are typed into a POSIX shell")
 @pytest.mark.asyncio(loop_scope="module")
-@pytest.mark.parametrize("command", _typed())
+@pytest.mark.parametrize("command", TYPED)
 async def test_a_command_does_what_it_says(command: str, running: Running, tmp_path: Path) -> None:
     words = command.replace("http://127.0.0.1:8000", running.base_url).replace("/home/you/project", str(DEMO))
     words = re.sub(r"^python ", f"{shlex.quote(sys.executable)} ", words)
@@ -72,19 +72,12 @@ async def test_a_command_does_what_it_says(command: str, running: Running, tmp_p
 
 
 def test_what_is_not_typed_is_still_in_the_pages() -> None:
-    shown = [line for block in blocks("console") for line in block.commands]
-    shown += [line for block in blocks("powershell") for line in block.text.splitlines()]
+    shown = [*SHOWN, *POWERSHELL]
     assert [start for start in NOT_TYPED if not any(line.startswith(start) for line in shown)] == []
 
 
 def test_powershell_lines_are_among_those_not_typed() -> None:
-    lines = [line for block in blocks("powershell") for line in block.text.splitlines() if line.strip()]
-    assert [line for line in lines if not line.startswith(tuple(NOT_TYPED))] == []
-
-
-MENTIONED = sorted({code for page in PAGES for code in re.findall(r"`([^`\n]+)`", page.read_text(encoding="utf-8"))})
-SHOWN = sorted({command for block in blocks("console") for command in block.commands})
-EVERYWHERE = [*MENTIONED, *SHOWN]
+    assert [line for line in POWERSHELL if not line.startswith(tuple(NOT_TYPED))] == []
 
 
 def test_every_target_of_make_that_is_named_is_there() -> None:

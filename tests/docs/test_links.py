@@ -9,12 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.pages import PAGES, ROOT
+from tests.docs.pages import FENCE, PAGES, ROOT
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^#{1,6} (.+)$", re.MULTILINE)
-CODE_BLOCK = re.compile(r"^(`{3,})\w*\n.*?^\1$", re.MULTILINE | re.DOTALL)
 CODE_SPAN = re.compile(r"`[^`\n]*`")
 
 
@@ -31,7 +30,7 @@ def _anchors(path: Path) -> set[str]:
     """The headings' anchors as GitHub makes them."""
     seen: Counter[str] = Counter()
     anchors = set()
-    for heading in HEADING.findall(CODE_BLOCK.sub("", _prose(path))):
+    for heading in HEADING.findall(FENCE.sub("", _prose(path))):
         slug = re.sub(r"[^\w\- ]", "", re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading).lower()).replace(" ", "-")
         anchors.add(f"{slug}-{seen[slug]}" if seen[slug] else slug)
         seen[slug] += 1
@@ -41,7 +40,7 @@ def _anchors(path: Path) -> set[str]:
 @pytest.mark.parametrize("page", [*PAGES, *NOTEBOOKS], ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_links_lead_somewhere(page: Path) -> None:
     lost = []
-    for target in LINK.findall(CODE_SPAN.sub("", CODE_BLOCK.sub("", _prose(page)))):
+    for target in LINK.findall(CODE_SPAN.sub("", FENCE.sub("", _prose(page)))):
         if re.match(r"[a-z]+:", target):
             continue
         name, _, anchor = target.partition("#")

@@ -18,8 +18,8 @@ from tests.support.service import Running
 
 # Looked at by whom; `text` and no language at all are no code.
 LANGUAGES = {
-    "console": "test_commands.py",
-    "powershell": "test_commands.py",
+    "console": "test_documented_commands.py",
+    "powershell": "test_documented_commands.py",
     "mermaid": "test_generated.py",
     "python": "here",
     "yaml": "here",

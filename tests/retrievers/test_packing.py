@@ -32,7 +32,7 @@ def candidate(number: int, scores: list[float]) -> Candidate:
     whole = Passage(text, f"memory-bank/f{number}.md", "Progress", 1, 2 * len(scores) - 1, datetime.now(UTC))
     groups = tuple(line_groups(whole))
     assert len(groups) == len(scores)
-    return Candidate(whole, max(scores), groups, tuple(scores))
+    return Candidate(whole, groups, tuple(scores))
 
 
 def test_what_stands_between_lines_is_paid_for() -> None:
@@ -80,7 +80,7 @@ def test_the_real_tokenizer_counts_an_excerpt_as_its_lines(lines: list[str], dat
     groups = tuple(line_groups(whole))
     scores = data.draw(st.lists(st.floats(0, 1), min_size=len(groups), max_size=len(groups)))
     if groups:
-        taken = pack(Ranking((Candidate(whole, 1.0, groups, tuple(scores)),), 1.0), 200, by_lines(count_text))
+        taken = pack(Ranking((Candidate(whole, groups, tuple(scores)),), 1.0), 200, by_lines(count_text))
         assert [passage.tokens for passage in taken] == [count_text(passage.rendered) for passage in taken]
 
 

@@ -64,7 +64,7 @@ def memory_commands(parts: Parts) -> typer.Typer:
 
 async def _report(parts: Parts, workspace: Path) -> BankReport:
     async with _memory(parts) as memory:
-        _check((await memory.report(workspace)).status)
+        _check(await memory.status(workspace))
         # What is indexed is known once the index was opened; one that has to be made is not waited for.
         await asyncio.to_thread(memory.wait_indexed, OPENING_S)
         return await memory.report(workspace)
