@@ -76,7 +76,7 @@ def settings_for(ollama_url: str, folder: Path, api_key: str | None = None, /, *
     """
     environment = {"OLLAMA_BASE_URL": ollama_url, "VECTOR_STORE_PATH": str(folder / "vector_stores")}
     values = load_settings(environment=environment).model_dump()
-    values["backend"] |= {"kind": "ollama", "probe_timeout_s": 1, "connect_timeout_s": 1, "preload": []}
+    values["backend"] |= {"kind": "ollama", "probe_timeout_s": 10, "connect_timeout_s": 10, "preload": []}
     values["backend"] |= {"retry_wait_s": 0.001}
     values["server"] |= {"shutdown_grace_s": 1}
     values["memory"] |= {"enabled": False}
