@@ -155,7 +155,7 @@ async def test_retry_after_follows_the_calls_that_were_measured() -> None:
         async with leases.hold("a"):
             pass
     assert caught.value.retry_after_s is not None
-    assert 0 < caught.value.retry_after_s < 0.1
+    assert 0 < caught.value.retry_after_s < 5
     await first.end()
 
 

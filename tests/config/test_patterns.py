@@ -62,7 +62,7 @@ def test_the_shipped_rules_are_checked_in_no_time() -> None:
     why_hostile.cache_clear()
     begun = time.thread_time()
     assert [why_hostile(pattern) for pattern in patterns] == [None] * len(patterns)
-    assert time.thread_time() - begun < 0.5
+    assert time.thread_time() - begun < 3
 
 
 @settings(max_examples=40)

@@ -155,6 +155,6 @@ def test_any_text_will_do(text: str) -> None:
 )
 def test_a_megabyte_of_anything_is_read_in_seconds(unit: str) -> None:
     """Anybody's bank is read: twice the text must not take four times as long."""
-    started = time.perf_counter()
+    started = time.thread_time()
     mentioned_paths((unit * (1_000_000 // len(unit) + 1))[:1_000_000])
-    assert time.perf_counter() - started < 15
+    assert time.thread_time() - started < 15
