@@ -68,7 +68,8 @@ class LlamaServer:
 
     async def complete(self, body: Mapping[str, Any]) -> AsyncGenerator[str | Completed, None]:
         """Stream the text in pieces, then `Completed`; closing the generator early frees the slot."""
-        content = orjson.dumps({**body, "stream": True})
+        # llama-server looks for a client that has gone when it has something to send, otherwise once a second only.
+        content = orjson.dumps({**body, "stream": True, "return_progress": True})
         async with AsyncExitStack() as stack:
             try:
                 response = await stack.enter_async_context(self._client.stream("POST", "/completion", content=content))
