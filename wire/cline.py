@@ -1,4 +1,4 @@
-"""What Cline writes around a person's words, in both of its dialects: the words themselves, the mode, the folder."""
+"""What Cline, in both of its dialects, and other agents write around a person's words: those, the mode, the folder."""
 
 from __future__ import annotations
 
@@ -34,7 +34,13 @@ _TOOLS_A_PERSON_ANSWERS = {
 }
 _LEGACY_MODE = re.compile(r"# Current Mode\s+(PLAN|ACT) MODE")
 _SDK_FOLDER = re.compile(r"^[ \t]*\d{1,3}\.[ \t]*Working Directory:(.*)$", re.MULTILINE)
-_ENV_FOLDER = re.compile(r"^[ \t]*Working directory:(.*)$", re.MULTILINE)
+# opencode's and older Claude Code's, and Claude Code's of now.
+_ENVIRONMENTS = (("<env>", "</env>"), ("\n# Environment\n", "\n# "))
+_ENVIRONMENT_FOLDER = re.compile(r"^[ \t]*(?:- Primary w|W)orking directory:(.*)$", re.MULTILINE)
+# Codex tells its folder, and what AGENTS.md says, in a message of the user's.
+_CODEX_OPENS = ("# AGENTS.md instructions", "<environment_context>")
+_CODEX_CLOSES = ("</INSTRUCTIONS>", "</environment_context>")
+_CODEX_FOLDER = re.compile(r"<cwd>([^<]+)</cwd>")
 _LEGACY_FOLDER = re.compile(r"^Current Working Directory:(.*)$", re.MULTILINE)
 _LEGACY_FILES = re.compile(r"^# Current Working Directory \((.+?)\) Files", re.MULTILINE)
 
@@ -132,13 +138,17 @@ def _words(text: str, dialect: Dialect) -> str:
         if tagged or result or "<environment_details>" in text:
             return "\n".join(words for words in tagged if words)
         return text.strip()
-    if text.lstrip().startswith(_SUMMARY):
+    if text.lstrip().startswith(_SUMMARY) or _is_of_codex(text):
         return ""
     text = _MODE_NOTICE.sub("", _without_reminders(text)).strip()
     opens = _USER_INPUT_OPENS.match(text)
     if opens and text.endswith(_USER_INPUT_CLOSES):
         text = text[opens.end() : -len(_USER_INPUT_CLOSES)]
     return text.strip()
+
+
+def _is_of_codex(text: str) -> bool:
+    return text.startswith(_CODEX_OPENS) and text.endswith(_CODEX_CLOSES)
 
 
 def _without_reminders(text: str) -> str:
@@ -181,12 +191,28 @@ def _mode(system: str, messages: Sequence[BaseMessage], tool_names: Sequence[str
 
 def _workspace(system: str, messages: Sequence[BaseMessage], dialect: Dialect) -> str | None:
     if dialect == "plain":
-        environment = system.partition("<env>")[2].partition("</env>")[0]
-        match = _ENV_FOLDER.search(environment)
-        return match.group(1).strip() or None if match else None
+        return _folder_of_environment(system) or _folder_of_codex(messages)
     if match := _SDK_FOLDER.search(system) or _LEGACY_FOLDER.search(system):
         return match.group(1).strip() or None
     for message in messages:
         if isinstance(message, HumanMessage) and (match := _LEGACY_FILES.search(message.text)):
             return match.group(1)
+    return None
+
+
+def _folder_of_environment(system: str) -> str | None:
+    for opens, closes in _ENVIRONMENTS:
+        environment = system.partition(opens)[2].partition(closes)[0]
+        if match := _ENVIRONMENT_FOLDER.search(environment):
+            return match.group(1).strip() or None
+    return None
+
+
+def _folder_of_codex(messages: Sequence[BaseMessage]) -> str | None:
+    """The one told last, as a person may go on elsewhere."""
+    for message in reversed(messages):
+        if isinstance(message, HumanMessage) and _is_of_codex(message.text):
+            _, opens, environment = message.text.rpartition("<environment_context>")
+            if opens and (match := _CODEX_FOLDER.search(environment)):
+                return match.group(1).strip() or None
     return None

@@ -54,6 +54,7 @@ def as_chat(request: CountRequest) -> ChatRequest:
             "max_completion_tokens": request.max_tokens,
             "temperature": request.temperature,
             "top_p": request.top_p,
+            "top_k": request.top_k,
         }
     asked = parse_chat_request(chat, response_format="output_config.format")
     if isinstance(request, MessagesRequest):

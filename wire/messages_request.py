@@ -11,13 +11,17 @@ from wire.refused import Refused, only_tools_of_type, refuse_fields
 
 MAX_STOPS = 16
 MAX_STOP_CHARS = 1000
+_KEEP_ALL: tuple[Any, ...] = ("all", {"type": "all"})
 REFUSED: Refused = {
     "compaction": ((), "no model here writes such blocks: ask for a summary in words"),
     "container": ((), "no code runs here"),
+    "context_management": (
+        ({}, {"edits": []}, *({"edits": [{"type": "clear_thinking_20251015", "keep": keep}]} for keep in _KEEP_ALL)),
+        "nothing is taken out of a conversation here: leave out what the model need not see",
+    ),
     "diagnostics": ((), "the models' server does not tell why it read a prompt anew"),
     "mcp_servers": (([],), "nothing here connects to MCP servers: let your agent do that"),
     "thread": ((), "nothing is stored here: send the whole conversation as messages"),
-    "top_k": ((), "the models here are called without it: send top_p"),
 }
 IMAGE_TYPES = Literal["image/jpeg", "image/png", "image/gif", "image/webp"]
 
@@ -211,6 +215,7 @@ class MessagesRequest(CountRequest):
     stream: bool | None = False
     temperature: float | None = Field(default=None, ge=0, le=1)
     top_p: float | None = Field(default=None, ge=0, le=1)
+    top_k: int | None = Field(default=None, ge=0, lt=2**31)
     stop_sequences: list[Annotated[str, Field(max_length=MAX_STOP_CHARS)]] | None = Field(
         default=None, max_length=MAX_STOPS
     )

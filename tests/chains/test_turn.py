@@ -10,9 +10,10 @@ from tests.chains.chain_support import IMAGE, TOOL, person
 
 def test_sampling_gives_only_what_was_asked_for() -> None:
     assert Sampling().options() == {}
-    assert Sampling(temperature=0.0, top_p=1.0, seed=0, stop=("a", "b")).options() == {
+    assert Sampling(temperature=0.0, top_p=1.0, top_k=0, seed=0, stop=("a", "b")).options() == {
         "temperature": 0.0,
         "top_p": 1.0,
+        "top_k": 0,
         "seed": 0,
         "stop": ["a", "b"],
     }

@@ -55,5 +55,6 @@ async def test_it_solves_a_task(running: Running, tmp_path: Path) -> None:
     assert told["permission_denials"] == []
     assert_solved(workspace)
     seen = seen_by_model(running.ollama.chats, offers_tools)
+    assert running.service.recent.requests[0].routed.workspace == workspace
     assert WRONG in seen
     assert "all passed" in seen

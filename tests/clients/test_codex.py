@@ -63,6 +63,7 @@ async def test_it_solves_a_task(running: Running, tmp_path: Path) -> None:
     assert said[-1] == SUMMARY
     assert_solved(workspace)
     seen = seen_by_model(running.ollama.chats, offers_tools)
+    assert running.service.recent.requests[0].routed.workspace == workspace
     assert WRONG in seen
     assert "invalid agent id nobody" in seen
     assert "all passed" in seen

@@ -40,7 +40,7 @@ async def test_answers_whole(running: Running, anthropic: AsyncAnthropic) -> Non
         system="Be brief.",
         stop_sequences=["END"],
         output_config={"format": {"type": "json_schema", "schema": COUNT}},
-        extra_body={"temperature": 0.5},
+        extra_body={"temperature": 0.5, "top_k": 20},
     )
     (block,) = message.content
     assert (block.type, getattr(block, "text", "")) == ("text", "Hello world")
@@ -52,7 +52,8 @@ async def test_answers_whole(running: Running, anthropic: AsyncAnthropic) -> Non
     told = [(each["role"], each["content"]) for each in chat["messages"]]
     assert told == [("system", "Be brief."), ("user", "hello")]
     options = chat["options"]
-    assert (options["stop"], options["temperature"], options["num_predict"]) == (["END"], 0.5, 50)
+    assert (options["stop"], options["num_predict"]) == (["END"], 50)
+    assert (options["temperature"], options["top_k"]) == (0.5, 20)
     assert chat["format"] == COUNT
 
 
@@ -136,8 +137,8 @@ async def test_errors_are_of_anthropics_classes(running: Running, anthropic: Asy
         await anthropic.messages.create(
             model=MODEL, max_tokens=5, messages=[{"role": "user", "content": "word " * 250_000}]
         )
-    with pytest.raises(sdk.BadRequestError, match="top_k is not supported"):
-        await anthropic.messages.create(model=MODEL, max_tokens=5, messages=HELLO, extra_body={"top_k": 3})
+    with pytest.raises(sdk.BadRequestError, match="container is not supported"):
+        await anthropic.messages.create(model=MODEL, max_tokens=5, messages=HELLO, extra_body={"container": "x"})
     running.ollama.default(Reply.http(500, "boom"))  # once would be tried again
     with pytest.raises(sdk.APIStatusError) as broken:
         await anthropic.messages.create(model=MODEL, max_tokens=5, messages=HELLO)

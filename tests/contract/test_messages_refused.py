@@ -12,6 +12,7 @@ HELLO = [{"role": "user", "content": "hello"}]
 WEATHER = {"name": "weather", "input_schema": {"type": "object"}}
 LINKED = {"type": "image", "source": {"type": "url", "url": "https://example.com/a.png"}}
 NO_IMAGE = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "?"}}
+CLEARS_RESULTS = {"edits": [{"type": "clear_tool_uses_20250919"}]}
 SCHEMA = {"format": {"type": "json_schema", "schema": {"type": "object"}}}
 
 
@@ -27,7 +28,8 @@ SCHEMA = {"format": {"type": "json_schema", "schema": {"type": "object"}}}
         ({"messages": [{"role": "user", "content": [NO_IMAGE]}]}, "messages[0].content[0].source.data", "base64"),
         ({"output_config": SCHEMA, "tools": [WEATHER]}, "output_config.format", "tool_choice none"),
         ({"stop_sequences": ["a"] * 17}, "stop_sequences", "at most 16"),
-        ({"top_k": 5}, "top_k", "top_p"),
+        ({"top_k": -1}, "top_k", "at least 0"),
+        ({"context_management": CLEARS_RESULTS}, "context_management", "leave out"),
         ({"max_tokens": 0}, "max_tokens", "at least 1"),
     ],
 )
@@ -35,7 +37,7 @@ async def test_what_is_refused_is_named_as_anthropic_names_it(
     running: Running, more: dict[str, Any], field: str, word: str
 ) -> None:
     for path in ("/v1/messages", "/v1/messages/count_tokens"):
-        if path.endswith("count_tokens") and more.keys() & {"stop_sequences", "max_tokens"}:
+        if path.endswith("count_tokens") and more.keys() & {"stop_sequences", "max_tokens", "top_k"}:
             continue
         answer = await running.http.post(path, json={"model": MODEL, "max_tokens": 9, "messages": HELLO} | more)
         told = answer.json()

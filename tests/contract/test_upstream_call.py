@@ -45,9 +45,9 @@ async def test_one_window_a_model_in_every_kind_of_call(running: Running) -> Non
 
 
 async def test_sampling_becomes_options(running: Running) -> None:
-    chat = await sent(running, temperature=1.5, top_p=0.5, seed=7, stop=["END", "\n"], max_completion_tokens=5)
+    chat = await sent(running, temperature=1.5, top_p=0.5, top_k=3, seed=7, stop=["END", "\n"], max_completion_tokens=5)
     options = chat["options"]
-    assert (options["temperature"], options["top_p"], options["seed"]) == (1.5, 0.5, 7)
+    assert (options["temperature"], options["top_p"], options["top_k"], options["seed"]) == (1.5, 0.5, 3, 7)
     assert (options["stop"], options["num_predict"]) == (["END", "\n"], 5)
     chat = await sent(running, stop="END")
     assert (chat["options"]["stop"], chat["options"]["temperature"]) == (["END"], 0.2)

@@ -124,6 +124,10 @@ MARKS = (
     "Context summary:\n",
     "Summarize the provided coding session",
     "# Rules\n## .",
+    "# Environment\n - Primary working directory: /a\n",
+    "# AGENTS.md instructions",
+    "<environment_context><cwd>/a</cwd>",
+    "</environment_context>",
 )
 NEAR_TEXT = st.text(max_size=30) | st.sampled_from(MARKS)
 
