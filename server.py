@@ -33,7 +33,8 @@ from chains.decide import Router
 from chains.seconds import Speed
 from config.errors import ConfigError
 from config.load import load_settings
-from config.schema import ROLES, RoleSettings, Settings
+from config.schema import ROLES, RoleSettings
+from config.settings import Settings
 from graphs.deps import Arbiter, Deps, Retries
 from graphs.router import build_router_graph
 from graphs.session_store import open_session_store

@@ -17,7 +17,8 @@ from backends.ollama_api import ModelFacts, OllamaApi, same_model
 from backends.ollama_settings import LOOPBACK, OllamaSettings, examine_own_settings
 from backends.types import BackendStatus, LoadedModel, ModelCard
 from config.errors import RouterError
-from config.schema import BackendSettings, ModelsFile, Role
+from config.schema import ModelsFile, Role
+from config.settings import BackendSettings
 
 OLLAMA_DEFAULT_WINDOW = 4096
 # What firmware and a graphics chip take of the RAM that was bought.

@@ -18,7 +18,8 @@ from backends.http_transport import AiohttpTransport
 from backends.ollama_api import OllamaApi
 from backends.types import BackendKind, BackendStatus
 from config.errors import BackendError, BackendUnavailable, RouterError
-from config.schema import BackendSettings, Role, RoleSettings
+from config.schema import Role, RoleSettings
+from config.settings import BackendSettings
 
 REFRESH_EVERY_S = 30.0
 RESTART_PAUSE_S = 1.0

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from backends.budget import MemoryPlan
 from backends.findings import Finding
-from config.schema import BackendSettings
+from config.settings import BackendSettings
 
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 CHECK = "Ollama's own"

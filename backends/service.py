@@ -32,7 +32,8 @@ from backends.schedule import Limits
 from backends.types import BackendStatus, LoadedModel, ModelCard, Occupancy
 from backends.warming import Warming
 from config.errors import RouterError
-from config.schema import BackendSettings, ModelsFile, Role
+from config.schema import ModelsFile, Role
+from config.settings import BackendSettings
 
 # A broken model is looked at while a request waits for its decision.
 LOOK_TIMEOUT_S = 0.5

@@ -34,7 +34,7 @@ from typing import Any
 
 from benchmarks.prefix_sessions import Session, captured, generated, write_bank
 from benchmarks.prefix_ways import Read, Way, naive, straight, through_us
-from config.schema import LoggingSettings
+from config.settings import LoggingSettings
 from wire.logs import set_up_logging
 
 TURNS = (20, 10)

@@ -18,7 +18,7 @@ from chains.counting import count_text
 from chains.events import AnswerEvent, Finished, RouterEvent, Usage
 from config.errors import ContextTooLong
 from config.load import load_settings
-from config.schema import Settings
+from config.settings import Settings
 from retrievers.memory import MemoryService
 from server import open_router
 from wire.openai_request import ChatRequest

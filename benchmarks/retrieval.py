@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 
 from chains.counting import count_text
-from config.schema import MemorySettings
+from config.settings import MemorySettings
 from retrievers.embeddings import LocalEmbedder
 from retrievers.memory import MemoryService
 from retrievers.stores.choice import choose_store

@@ -13,7 +13,8 @@ from dotenv import dotenv_values
 from pydantic import BaseModel, SecretStr, ValidationError
 
 from config.errors import ConfigError
-from config.schema import HTTP_URL, KEEP_ALIVE, ModelsFile, ServerFile, Settings
+from config.schema import KEEP_ALIVE, ModelsFile
+from config.settings import HTTP_URL, ServerFile, Settings
 
 _Model = TypeVar("_Model", bound=BaseModel)
 

@@ -11,7 +11,8 @@ from backends.types import Models
 from chains.counting import TokenCounts
 from chains.decide import Router
 from chains.events import RouterEvent
-from config.schema import MemorySettings, Role
+from config.schema import Role
+from config.settings import MemorySettings
 from graphs.sessions import Sessions
 from graphs.speeds import Speeds
 from retrievers.types import Retrieval

@@ -20,7 +20,8 @@ from chains.lock import Held
 from chains.seconds import Expected
 from chains.turn import Turn
 from config.errors import ContextTooLong, MemoryUnavailable, RouterError
-from config.schema import MemorySettings, Role
+from config.schema import Role
+from config.settings import MemorySettings
 from graphs.deps import Deps
 from graphs.kept_memory import Kept, count_blocks, find_kept
 from graphs.sessions import Known

@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from config.errors import BadRequest, RouterError
-from config.schema import Settings
+from config.settings import Settings
 from wire import chat, embeddings, health, memory, messages, metrics, models, responses, route
 from wire.errors import NGINX_CLIENT_GONE, error_object, error_response, internal_error, plain_error
 from wire.gate import Access, Gate

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from backends.types import ModelCard
-from config.schema import Role, Settings
+from config.schema import Role
+from config.settings import Settings
 from wire.models import reliable_window
 
 

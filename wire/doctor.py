@@ -12,7 +12,7 @@ from backends.examination import examine_models
 from backends.findings import Finding
 from backends.ollama_settings import OllamaSettings
 from config.errors import ConfigError, MemoryUnavailable
-from config.schema import Settings
+from config.settings import Settings
 from retrievers.memory import MemoryService
 from retrievers.stores.choice import choose_store
 from retrievers.types import Embedder

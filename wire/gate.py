@@ -14,7 +14,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from config.errors import Forbidden, RouterError, Unauthorized
-from config.schema import Settings
+from config.settings import Settings
 from wire.errors import error_response, error_row
 from wire.host_names import as_address, is_known_host
 from wire.request_id import HEADER

@@ -8,7 +8,7 @@ from typing import Any
 from starlette.requests import Request
 
 from config.errors import BadRequest
-from config.schema import ServerSettings
+from config.settings import ServerSettings
 from wire.body import read_json
 
 _LISTS_OF_MESSAGES = ("messages", "input")

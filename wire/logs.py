@@ -7,7 +7,7 @@ import sys
 
 import structlog
 
-from config.schema import LoggingSettings
+from config.settings import LoggingSettings
 
 _QUIET = (
     "httpx",

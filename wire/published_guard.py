@@ -10,7 +10,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from config.errors import BadRequest
-from config.schema import ServerSettings
+from config.settings import ServerSettings
 from wire.body import decode_json, read_body
 from wire.errors import error_response
 from wire.hang_up import run_until_hang_up

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from starlette.requests import Request
 
 from backends.service import ModelService
-from config.schema import Settings
+from config.settings import Settings
 from graphs.deps import Deps
 from graphs.router import RouterGraph
 from retrievers.memory import MemoryService

@@ -15,7 +15,7 @@ import structlog
 import uvicorn
 from fastapi import FastAPI
 
-from config.schema import ServerSettings, Settings
+from config.settings import ServerSettings, Settings
 from retrievers.loading import loading_ended
 from wire.intake import Intake
 from wire.service import RouterService

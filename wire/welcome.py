@@ -10,7 +10,8 @@ from rich.text import Text
 
 from backends.budget import MemoryPlan, plan_memory
 from backends.types import EMBEDDED_NOTE, BackendStatus
-from config.schema import ROLES, Settings
+from config.schema import ROLES
+from config.settings import Settings
 from retrievers.types import BankStatus
 from wire.cline_settings import cline_settings
 

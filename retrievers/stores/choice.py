@@ -10,7 +10,7 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from config.errors import ConfigError
-from config.schema import MemorySettings, StoreName
+from config.settings import MemorySettings, StoreName
 from retrievers.stores.chroma import ChromaStore
 from retrievers.stores.faiss import FaissStore
 from retrievers.stores.qdrant import QdrantStore

@@ -10,7 +10,8 @@ from backends.embedded.launcher import EmbeddedBackend
 from backends.service import ModelService
 from backends.types import ModelCard
 from config.load import load_settings
-from config.schema import BackendSettings, ModelsFile, Role
+from config.schema import ModelsFile, Role
+from config.settings import BackendSettings
 from tests.support.scripted_ollama import ScriptedOllama
 
 MODELS = load_settings(environment={}).models

@@ -7,7 +7,8 @@ from structlog.testing import capture_logs
 
 from backends.service import ModelService
 from config.errors import BackendUnavailable, ModelMissing
-from config.schema import ROLES, BackendSettings
+from config.schema import ROLES
+from config.settings import BackendSettings
 from tests.backends.model_service_support import (
     LIMIT_S,
     MODELS,

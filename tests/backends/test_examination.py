@@ -8,7 +8,8 @@ import pytest
 from backends.examination import Examined, examine_models
 from backends.findings import Finding
 from backends.ollama_settings import OllamaSettings
-from config.schema import BackendSettings, ModelsFile
+from config.schema import ModelsFile
+from config.settings import BackendSettings
 from tests.backends.backend_support import raw_server
 from tests.backends.model_service_support import MODELS, NOWHERE
 from tests.support.scripted_ollama import REFERENCE_MODELS, Model, ScriptedOllama

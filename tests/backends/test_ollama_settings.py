@@ -9,7 +9,7 @@ import pytest
 from backends.budget import plan_memory
 from backends.findings import Finding
 from backends.ollama_settings import OllamaSettings, examine_own_settings, seen_settings
-from config.schema import BackendSettings
+from config.settings import BackendSettings
 from tests.backends.model_service_support import MODELS, NOWHERE
 from tests.graphs.graph_support import card
 

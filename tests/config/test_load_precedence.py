@@ -7,7 +7,8 @@ from pydantic import ValidationError
 
 from config.errors import ConfigError
 from config.load import ENVIRONMENT_KEYS, load_settings
-from config.schema import ROLES, ServerFile, Settings
+from config.schema import ROLES
+from config.settings import ServerFile, Settings
 from tests.config.config_support import MODELS, SERVER, shipped, write_config
 
 VALUES = {

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from config.schema import LoggingSettings
+from config.settings import LoggingSettings
 from tests.support.scripted_ollama import Reply, ScriptedOllama
 from tests.support.service import CHAT, MODEL, ask, running_service
 from wire.logs import set_up_logging

@@ -6,7 +6,7 @@ import pytest
 
 from backends.service import ModelService
 from config.load import load_settings
-from config.schema import BackendSettings
+from config.settings import BackendSettings
 from tests.faults.conftest import Start
 from tests.support.scripted_ollama import Reply, ScriptedOllama
 from tests.support.service import CHAT, Running, ask, eventually

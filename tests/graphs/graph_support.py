@@ -18,7 +18,8 @@ from chains.events import RouterEvent
 from chains.seconds import Speed
 from chains.turn import Turn
 from config.errors import RouterError
-from config.schema import ROLES, MemorySettings, Role
+from config.schema import ROLES, Role
+from config.settings import MemorySettings
 from graphs.deps import Deps
 from graphs.router import build_router_graph
 from graphs.sessions import Sessions

@@ -12,7 +12,8 @@ from chains.compose import FENCE, memory_block
 from chains.counting import count_text
 from chains.events import Routed
 from chains.turn import Sampling, Turn
-from config.schema import ROLES, MemorySettings
+from config.schema import ROLES
+from config.settings import MemorySettings
 from tests.chains.chain_support import person
 from tests.graphs.graph_support import (
     WORKSPACE,

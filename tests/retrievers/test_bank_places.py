@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from config.schema import MemorySettings
+from config.settings import MemorySettings
 from retrievers.access import Access
 from retrievers.bank import BankFinder
 from retrievers.layouts import DEFAULT_FOLDERS, bank_folders

@@ -12,7 +12,7 @@ import yaml
 import server
 from config.errors import ConfigError
 from config.load import load_settings
-from config.schema import MemorySettings, Settings, StoreName
+from config.settings import MemorySettings, Settings, StoreName
 from retrievers.stores import choice
 from retrievers.stores.choice import choose_store
 from retrievers.stores.manifest import MANIFEST

@@ -1,8 +1,6 @@
 """What of the pages follows from the code: `python -m tests.support.generated_docs` (or `make docs`) writes it.
 
-The picture in README is the compiled graph's. In docs/configuration.md each section's keys, their order, units,
-defaults and bounds are the schema's; what a key means stands in the page only, and so do bounds that are no number and
-no choice.
+The picture in README is the compiled graph's, the tables in docs/configuration.md are the schema's.
 """
 
 from __future__ import annotations
@@ -10,23 +8,20 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Iterator, Mapping
-from itertools import takewhile
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin
+from typing import Any
 
-from annotated_types import Ge, Gt, Le
 from pydantic import BaseModel
-from pydantic.fields import FieldInfo
 
-from config.schema import MachineSettings, RoleSettings, RoutingRule, RoutingSettings, ServerFile
+from config.schema import KEEP_ALIVE, NO_SPACES, MachineSettings, RoleSettings, RoutingRule, RoutingSettings
+from config.settings import HOST_NAME, HTTP_URL, ORIGIN, ServerFile
 from graphs.router import build_router_graph
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
 GUIDE = ROOT / "docs" / "configuration.md"
-REQUIRED = "required"
-SECTIONS: Mapping[str, type[BaseModel]] = {
+SECTIONS: dict[str, type[BaseModel]] = {
     **{name: type(field.default) for name, field in ServerFile.model_fields.items()},
     "machine": MachineSettings,
     "roles": RoleSettings,
@@ -41,11 +36,15 @@ UNITS = {
     "_gb": "GB",
     "_days": "days",
 }
+PATTERNS = {
+    KEEP_ALIVE: "`-1`, `0`, or a number with `s`, `m` or `h`",
+    HTTP_URL: "an http or https URL without a user or password",
+    HOST_NAME: "host names",
+    ORIGIN: "origins: scheme, name and port, lower case, nothing behind",
+    NO_SPACES: "no spaces",
+}
 _HEAD = "| Key | Meaning | Unit | Default | Bound |\n|---|---|---|---|---|\n"
 _PICTURE = re.compile(r"(?<=```mermaid\n).*?(?=```)", re.DOTALL)
-
-Row = tuple[str, str, str, str]
-"""Meaning, unit, default, bound."""
 
 
 def picture() -> str:
@@ -67,77 +66,88 @@ def with_picture(page: str) -> str:
     return _PICTURE.sub(lambda _: picture(), page, count=1)
 
 
-def documented(page: str, section: str) -> dict[str, Row]:
-    """The rows of a section's table by key, as they stand in the page."""
-    lines = takewhile(lambda line: line.startswith("|"), _section(page, section).partition(_HEAD)[2].splitlines())
-    rows = ([cell.strip() for cell in line[1:-1].split("|")] for line in lines)
-    return {key.strip("`"): (meaning, unit, default, bound) for key, meaning, unit, default, bound in rows}
+def table(section: str) -> str:
+    """A section's keys as the schema has them: what they mean, their unit, default and bound.
+
+    Raises:
+        KeyError: a key without a sentence below it, or a pattern that `PATTERNS` has no words for.
+    """
+    schema = SECTIONS[section].model_json_schema()
+    rows = (_row(key, value, key in schema.get("required", ())) for key, value in schema["properties"].items())
+    return _HEAD + "".join(f"|{'|'.join(f' {cell} ' if cell else ' ' for cell in cells)}|\n" for cells in rows)
 
 
 def with_tables(page: str) -> str:
-    """The page with every section's table as the schema has it.
-
-    Raises:
-        KeyError: a key that the page does not explain yet; give it a row with its meaning.
-    """
-    for section, schema in SECTIONS.items():
-        body = _section(page, section)
-        before, _, after = body.partition(_HEAD)
-        kept = re.sub(r"\A(?:\|.*\n)*", "", after)
-        table = "".join(_lines(section, schema, documented(page, section)))
-        page = page.replace(body, before + _HEAD + table + kept)
+    """The page with the table of every section in place of what stands there."""
+    for section in SECTIONS:
+        start = page.index(_HEAD, page.index(f"### `{section}`\n"))
+        page = page[:start] + table(section) + re.sub(r"\A(?:\|.*\n)*", "", page[start:])
     return page
 
 
-def _section(page: str, section: str) -> str:
-    return page.split(f"### `{section}`\n", 1)[1].split("\n##", 1)[0]
+def _row(key: str, value: Mapping[str, Any], required: bool) -> tuple[str, ...]:
+    unit = next((unit for suffix, unit in UNITS.items() if key.endswith(suffix)), "")
+    default = "required" if required else f"`{_default(value)}`"
+    return f"`{key}`", " ".join(value["description"].split()), unit, default, _bound(value)
 
 
-def _lines(section: str, schema: type[BaseModel], rows: Mapping[str, Row]) -> Iterator[str]:
-    for key, field in schema.model_fields.items():
-        if key not in rows:
-            raise KeyError(f"docs/configuration.md: give {section}.{key} a row that says what it means")
-        meaning, _, default, bound = rows[key]
-        unit = next((unit for suffix, unit in UNITS.items() if key.endswith(suffix)), "")
-        cells = (f"`{key}`", meaning, unit, _default(field, default), _bound(field, bound))
-        yield f"|{'|'.join(f' {cell} ' if cell else ' ' for cell in cells)}|\n"
+def _default(value: Mapping[str, Any]) -> str:
+    default = value["default"]
+    if value.get("format") == "path":
+        return f"./{default}"
+    return default if isinstance(default, str) else json.dumps(default).replace('"', "")
 
 
-def _default(field: FieldInfo, shown: str) -> str:
-    if field.is_required():
-        return REQUIRED
-    value = field.default
-    if isinstance(value, Path):
-        return shown if Path(shown.strip("`")) == value else f"`{value.as_posix()}`"
-    if isinstance(value, tuple):
-        return f"`[{', '.join(value)}]`"
-    return f"`{value}`" if isinstance(value, str) else f"`{json.dumps(value)}`".replace(".0`", "`")
+def _bound(value: Mapping[str, Any]) -> str:
+    match value:
+        case {"anyOf": [kind, {"type": "null"}]}:
+            words = f"{_bound(kind)}, or `null`"
+        case {"enum": choices}:
+            words = f"one of {_listed(choices)}"
+        case {"type": "boolean"}:
+            words = "`true` or `false`"
+        case {"type": "array", "items": {"enum": choices}}:
+            words = f"any of {_listed(choices)}"
+        case {"type": "array", "items": items}:
+            words = f"a list of {_kinds(items)}{', at least one' if value.get('minItems') else ''}"
+        case {"exclusiveMinimum": least, "maximum": most}:
+            words = f"more than {_number(least)}, at most {_number(most)}"
+        case {"minimum": least, "maximum": most}:
+            words = f"{_number(least)} to {_number(most)}"
+        case {"format": "path"}:
+            words = "a path"
+        case _:
+            words = _text(value)
+    return words
 
 
-def _bound(field: FieldInfo, shown: str) -> str:
-    found = _choices(field.annotation) or _numbers(field)
-    return shown if shown.startswith(found) else found
+def _kinds(items: Mapping[str, Any]) -> str:
+    match items:
+        case {"$ref": name}:
+            return next(f"`{section}`" for section, schema in SECTIONS.items() if name.endswith(f"/{schema.__name__}"))
+        case {"format": "path"}:
+            return "paths"
+        case {"pattern": pattern}:
+            return PATTERNS[pattern]
+    return "texts"
 
 
-def _choices(annotation: Any) -> str:
-    if annotation is bool:
-        return "`true` or `false`"
-    if annotation == bool | None:
-        return "`true`, `false`, or `null`"
-    if get_origin(annotation) is Literal:
-        return f"one of {', '.join(f'`{choice}`' for choice in get_args(annotation))}"
-    return ""
+def _text(value: Mapping[str, Any]) -> str:
+    words = [PATTERNS[value["pattern"]]] if "pattern" in value else []
+    match value:
+        case {"minLength": least, "maxLength": most}:
+            words.insert(0, f"{least} to {most} characters")
+        case {"minLength": least}:
+            words.insert(0, f"at least {least} character{'' if least == 1 else 's'}")
+    return ", ".join(words)
 
 
-def _numbers(field: FieldInfo) -> str:
-    limits = [*field.metadata]
-    for nested in get_args(field.annotation):
-        limits += getattr(getattr(nested, "__metadata__", (None,))[0], "metadata", ())
-    least = next((limit for limit in limits if isinstance(limit, Ge | Gt)), None)
-    most = next((limit.le for limit in limits if isinstance(limit, Le)), None)
-    if least is None or most is None:
-        return ""
-    return f"more than {least.gt}, at most {most}" if isinstance(least, Gt) else f"{least.ge} to {most}"
+def _listed(choices: Iterable[str]) -> str:
+    return ", ".join(f"`{choice}`" for choice in choices)
+
+
+def _number(value: float) -> str:
+    return json.dumps(value).removesuffix(".0")
 
 
 def main() -> None:

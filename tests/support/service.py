@@ -23,7 +23,7 @@ from fastapi import FastAPI
 from sse_starlette.sse import AppStatus
 
 from config.load import load_settings
-from config.schema import Settings
+from config.settings import Settings
 from server import build_app
 from tests.support.scripted_ollama import ScriptedOllama
 from wire.request_id import random_id

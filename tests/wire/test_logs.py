@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from config.schema import LoggingSettings
+from config.settings import LoggingSettings
 from wire.logs import set_up_logging
 
 

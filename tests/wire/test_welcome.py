@@ -9,7 +9,8 @@ import pytest
 from rich.console import Console
 
 from backends.types import BackendKind, BackendStatus, ModelCard
-from config.schema import ROLES, Role, Settings
+from config.schema import ROLES, Role
+from config.settings import Settings
 from retrievers.types import BankStatus
 from tests.support.service import settings_for
 from wire.welcome import welcome

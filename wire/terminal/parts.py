@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 
 from config.errors import BadRequest, ConfigError, RouterError
-from config.schema import LoggingSettings, Settings
+from config.settings import LoggingSettings, Settings
 from graphs.sessions import Sessions
 from retrievers.memory import MemoryService
 from wire.logs import set_up_logging

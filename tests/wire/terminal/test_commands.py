@@ -16,7 +16,7 @@ from typer.testing import CliRunner, Result
 import server
 from config.errors import ConfigError
 from config.load import load_settings
-from config.schema import Settings
+from config.settings import Settings
 from graphs.session_store import SESSIONS_FILE
 from retrievers.memory import MemoryService
 from retrievers.types import EmbedderStatus
