@@ -14,7 +14,7 @@ from chains.counting import TokenCounts, count_text
 from chains.ledger import MIN_ANSWER_TOKENS, Ledger, Measured
 from chains.turn import Turn
 from graphs.deps import Deps
-from graphs.sessions import Known
+from graphs.sessions import Known, Sessions
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class Kept:
     """Blocks by index of their message.
 
     `asks` is the message that a person has just typed and that may get memory, None in a tool loop. `tried` is what an
-    attempt just now put there, which the model has read already.
+    earlier request put there, which the model has read already.
     """
 
     blocks: Mapping[int, str] = field(default_factory=dict)
@@ -57,10 +57,15 @@ async def find_kept(
     found = await deps.sessions.blocks_of(wanted, touch=touch)
     blocks = {index: found[key] for index, key in known.blocks.items() if key in found}
     blocks |= {index: next((found[key] for key in keys if key in found), "") for index, keys in places.items()}
-    tried = None
-    if asks is not None and not known.answered:
-        tried = await deps.sessions.tried_block(chain[asks], touch=touch)
+    tried = None if asks is None else await _tried(chain[asks], known, deps.sessions, touch=touch)
     return Kept({index: block for index, block in sorted(blocks.items()) if block}, asks, tried)
+
+
+async def _tried(place: str, known: Known, sessions: Sessions, *, touch: bool) -> str | None:
+    """What a conversation that goes on has there for good; a first message was only tried until it was answered."""
+    if known.messages and (block := (await sessions.blocks_of([place], touch=touch)).get(place)):
+        return block
+    return None if known.answered else await sessions.tried_block(place, touch=touch)
 
 
 def places_of(index: int, chain: list[str], measured: Measured, conversation: str | None) -> list[str]:

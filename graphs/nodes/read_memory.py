@@ -62,10 +62,10 @@ async def read_memory(state: RouterState, runtime: Runtime[Deps]) -> MemoryUpdat
 async def _new_block(
     state: RouterState, deps: Deps, ledger: Ledger, blocks: Mapping[int, str], correction: Correction
 ) -> _Recalled:
-    """What an attempt just now put there, which the model has read; else what the bank says now."""
+    """What an earlier request put there, which the model has read; else what the bank says now."""
     tried = state["kept"].tried
     if tried is not None and correction.of(await asyncio.to_thread(count_text, tried)) <= ledger.room:
-        return _Recalled(tried, note="As in the attempt before." if tried else None)
+        return _Recalled(tried, note="As in the request before." if tried else None)
     return await _recall(state, deps, ledger, blocks, correction)
 
 

@@ -176,6 +176,28 @@ async def test_an_attempt_that_failed_is_tried_again_with_the_same_bytes() -> No
     assert "ranks otherwise" in str(anew.asked[0][0].content)
 
 
+async def test_a_question_that_is_asked_again_amid_a_conversation_keeps_its_block() -> None:
+    """The person had an answer made anew after the bank had changed: the model read the question with other notes."""
+    client = Client(InMemoryStore())
+    await client.ask("hello", bank="one", answer="a")
+    await client.ask("and now?", bank="two", answer="b")
+    before = client.sent
+    del client.messages[-1]
+    await client.send("three", says("another b"))
+    assert client.sent == before
+    await client.ask("and since?", bank="three", answer="c")
+    assert client.sent[: len(before)] == before
+    assert client.sent[-1] == f"and since?\n\n{block_of('three')}"
+
+
+async def test_a_first_question_of_a_client_with_one_session_id_for_all_gets_the_bank_as_it_is() -> None:
+    store = InMemoryStore()
+    for bank in ("one", "two"):
+        client = Client(store, session="fixed")
+        await client.ask("where are we?", bank=bank, answer="there")
+        assert client.sent[-1] == f"where are we?\n\n{block_of(bank)}"
+
+
 async def test_an_answer_that_was_broken_off_leaves_its_question_as_it_was() -> None:
     """The person pressed stop and went on: the answer's beginning stands in the history, and was never recorded."""
     client = Client(InMemoryStore())
