@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from langchain_core.messages import SystemMessage
 from langgraph.runtime import Runtime
 
 from chains.conversation import digest_of, followed_by, loosely_followed_by
@@ -15,9 +16,10 @@ from graphs.tracing import conversation_key
 async def remember(state: RouterState, runtime: Runtime[Deps]) -> dict[str, Any]:
     """Record which conversation this request's prefix belongs to and the route it took; changes no state.
 
-    The prefix with the answer is known as well: two conversations that began with the same words part there.
+    The prefix with the answer is known as well: two conversations that began with the same words part there. A system
+    prompt alone begins every task of its client's.
     """
-    deps, decision = runtime.context, state["decision"]
+    deps, decision, messages = runtime.context, state["decision"], state["turn"].messages
     record = {
         "conversation": state["conversation"],
         "role": decision.role,
@@ -28,8 +30,9 @@ async def remember(state: RouterState, runtime: Runtime[Deps]) -> dict[str, Any]
     }
     blocks = {str(index): digest_of(block) for index, block in state["blocks"].items()}
     last, usage = state["chain"][-1], state["answer"].usage_metadata
+    answered = [followed_by(last, state["answer"]), loosely_followed_by(state["loose"], state["answer"])]
     await deps.sessions.keep_conversation(
-        [last, followed_by(last, state["answer"]), loosely_followed_by(state["loose"], state["answer"])],
+        answered if all(isinstance(each, SystemMessage) for each in messages) else [last, *answered],
         {**record, "blocks": blocks},
         last={
             conversation_key(state, deps): {

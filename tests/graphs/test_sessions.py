@@ -142,6 +142,14 @@ async def test_two_tasks_with_the_same_first_words_are_two_conversations() -> No
     assert stranger not in {one, other}
 
 
+async def test_a_request_of_a_system_prompt_alone_begins_nobody_elses_conversation() -> None:
+    """Every later task of that client's was taken for the same conversation, and kept its model."""
+    store = InMemoryStore()
+    begins = turn("fix it")
+    alone = await known(store, Turn.of_messages(begins.messages[:1], workspace=WORKSPACE))
+    assert await known(store, begins) != alone
+
+
 async def test_concurrent_tasks_with_the_same_first_words_are_kept_apart(tmp_path: Path) -> None:
     async with opened(tmp_path / "s.sqlite") as store:
         answers = [f"answer {number}" for number in range(8)]
