@@ -192,8 +192,9 @@ class Router:
             return next(role for role in ranked if role in allowed), wish.reason
         fit = hand_over(wish.probabilities, allowed, self.fallbacks)
         choice = choose(fit, expected, _serving(circumstances.held, fit, expected))
-        reason = wish.reason if choice.role == wish.role else f"{wish.reason}; {choice.reason}"
-        return choice.role, reason
+        # Where the wished one cannot answer, its stand-in "fits best" only by what it was handed over.
+        says_all = choice.role == wish.role or (wish.role not in allowed and choice.kind != "stayed")
+        return choice.role, wish.reason if says_all else f"{wish.reason}; {choice.reason}"
 
     def _considered(
         self, role: Role, candidates: Mapping[Role, Candidate], circumstances: Circumstances, wish: Wish

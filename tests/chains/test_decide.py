@@ -158,6 +158,15 @@ def test_a_locked_model_that_cannot_go_on_gives_way_with_the_reason() -> None:
     assert "memory_fast ruled out: 100000 tokens do not fit" in decision.reason
 
 
+def test_a_stand_in_is_told_by_why_the_wished_role_cannot_answer() -> None:
+    """It "fits best (0.90)", the reason said, beside a candidate whose fit was 0.05."""
+    asks = router(classifier=WordClassifier(answer=judged("memory_fast")))
+    known = Circumstances(expected=seconds(memory_fast=1, implementation=9, memory_analysis=90))
+    decision = asks.decide(person("what does it say?"), parts(100_000), REFERENCE, known)
+    assert decision.role == "implementation"
+    assert decision.reason.startswith("the classifier finds memory_fast (0.90); memory_fast ruled out: 100000 tokens")
+
+
 def test_an_open_breaker_rules_out_and_is_worth_another_try() -> None:
     down = {NAMES["implementation"]: "it failed three times in a row"}
     decision = router().decide(loop(), SMALL, REFERENCE, Circumstances(broken=down))
