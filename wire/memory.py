@@ -10,6 +10,7 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict
 
 from config.errors import BadRequest, BankNotFound, Forbidden, MemoryDisabled
+from retrievers.memory import MemoryService
 from retrievers.types import BankStatus
 from wire.body import read_json
 from wire.memory_replies import (
@@ -54,7 +55,7 @@ async def memory_status(request: Request, workspace: WorkspaceQuery = None) -> S
     service = service_of(request)
     place = await _workspace(service, workspace)
     report = await service.memory.report(place)
-    await _check_found(service, report.status)
+    await check_found(service.memory, report.status)
     return status_reply(report)
 
 
@@ -74,7 +75,7 @@ async def memory_search(
     if not q.strip():
         raise BadRequest("q: is empty: say what to look for.", param="q")
     status = await service.memory.status(place)
-    await _check_found(service, status)
+    await check_found(service.memory, status)
     return search_reply(status, await service.memory.search(place, q, k, budget_tokens=budget_tokens), k)
 
 
@@ -90,7 +91,7 @@ async def memory_refresh(request: Request, workspace: WorkspaceQuery = None) -> 
     asked = await _refresh_request(request, service)
     place = await _workspace(service, asked.workspace if asked.workspace is not None else workspace)
     status = await service.memory.refresh(place)
-    await _check_found(service, status)
+    await check_found(service.memory, status)
     return bank_reply(status)
 
 
@@ -128,7 +129,8 @@ async def _workspace(service: RouterService, asked: str | None) -> Path:
     return place
 
 
-async def _check_found(service: RouterService, status: BankStatus) -> None:
+async def check_found(memory: MemoryService, status: BankStatus) -> None:
+    """Raise `BankNotFound`, with where it was looked for, unless the workspace has a bank."""
     if status.root is not None:
         return
     place = status.workspace
@@ -139,7 +141,7 @@ async def _check_found(service: RouterService, status: BankStatus) -> None:
         )
     raise BankNotFound(
         f"No memory bank in {_shown(place)}, the project's folders above it or the packages below: none of "
-        f"{', '.join(service.memory.folders)} holds two core files; make memory-bank/projectbrief.md and "
+        f"{', '.join(memory.folders)} holds two core files; make memory-bank/projectbrief.md and "
         "memory-bank/activeContext.md there, or let your agent initialise its memory bank.",
         param="workspace",
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import math
 import socket
 import time
 from functools import partial
@@ -92,7 +91,7 @@ class RouterServer(uvicorn.Server):
         """
         gc.freeze()
         service: RouterService = self._app.state.service
-        await loading_ended(service.embedder, limit_s=math.inf)
+        await loading_ended(service.embedder)
         gc.freeze()
 
     async def _announce(self) -> None:

@@ -12,11 +12,12 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from config.errors import BadRequest, BankNotFound, MemoryDisabled, MemoryUnavailable
+from config.errors import BadRequest, Forbidden, MemoryDisabled, MemoryUnavailable
 from retrievers.loading import loading_ended
 from retrievers.memory import MemoryService
 from retrievers.report import BankReport
 from retrievers.types import BankStatus
+from wire.memory import check_found
 from wire.memory_replies import SearchReply, search_reply, status_reply
 from wire.terminal.parts import AsJson, Parts, Workspace, folder_of, print_json, told
 from wire.terminal.shown import bank_table, passages_shown
@@ -64,7 +65,7 @@ def memory_commands(parts: Parts) -> typer.Typer:
 
 async def _report(parts: Parts, workspace: Path) -> BankReport:
     async with _memory(parts) as memory:
-        _check(await memory.status(workspace))
+        await _found(memory, workspace)
         # What is indexed is known once the index was opened; one that has to be made is not waited for.
         await asyncio.to_thread(memory.wait_indexed, OPENING_S)
         return await memory.report(workspace)
@@ -95,19 +96,20 @@ async def _memory(parts: Parts) -> AsyncIterator[MemoryService]:
         yield memory
 
 
-def _check(status: BankStatus) -> None:
-    if status.root is None:
-        if not status.workspace.is_dir():
-            raise BankNotFound(f"There is no folder {status.workspace}: check -w.")
-        raise BankNotFound(f"{status.workspace}: {status.note or 'no memory bank'} Give another folder with -w.")
+async def _found(memory: MemoryService, workspace: Path) -> BankStatus:
+    if (refusal := await memory.refusal(workspace)) is not None:
+        raise Forbidden(refusal)
+    status = await memory.status(workspace)
+    await check_found(memory, status)
+    return status
 
 
 async def _indexed(memory: MemoryService, workspace: Path) -> BankStatus:
     """The bank's status once its vectors are made, with a bar meanwhile; Ctrl-C keeps what was done."""
-    status = await memory.status(workspace)
-    _check(status)
+    status = await _found(memory, workspace)
+    console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("Loading the embedder", total=status.chunks or None)
         while not await asyncio.to_thread(memory.wait_indexed, PROGRESS_STEP_S):
             status = await memory.status(workspace)

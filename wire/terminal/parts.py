@@ -24,7 +24,14 @@ EXIT_FAILED = 1
 EXIT_USAGE = 2
 
 Workspace = Annotated[
-    Path | None, typer.Option("--workspace", "-w", help="The project's folder; the working directory if left out.")
+    Path | None,
+    typer.Option(
+        "--workspace",
+        "-w",
+        exists=True,
+        file_okay=False,
+        help="The project's folder; the working directory if left out.",
+    ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON value, for scripts.")]
 

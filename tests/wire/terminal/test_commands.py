@@ -164,7 +164,16 @@ def test_memory_index_fails_where_there_is_no_embedder(settings: Settings, works
 def test_a_workspace_without_a_bank_is_a_mistake_in_what_was_typed(settings: Settings, tmp_path: Path) -> None:
     result = typed(parts_over(settings), "memory", "status", "-w", str(tmp_path))
     assert result.exit_code == EXIT_USAGE
-    assert str(tmp_path) in result.stderr.replace("\n", "")
+    assert str(tmp_path) in result.stderr
+    assert "make memory-bank/projectbrief.md" in result.stderr
+
+
+@pytest.mark.parametrize("command", ["route", "memory search"])
+def test_a_workspace_that_is_not_there_is_a_mistake(settings: Settings, tmp_path: Path, command: str) -> None:
+    """`route` took it for a project without a memory bank."""
+    result = typed(parts_over(settings), *command.split(), "x", "-w", str(tmp_path / "nowhere"))
+    assert result.exit_code == EXIT_USAGE
+    assert "does not exist" in result.stderr
 
 
 async def test_sessions_lists_what_was_asked_last_first(tmp_path: Path) -> None:
