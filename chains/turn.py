@@ -14,8 +14,8 @@ from chains.marks import find_mark, without_marks
 from config.schema import Mode, Role
 
 AUTOMATIC = ""
-# The only form of an image: the service fetches nothing.
-IMAGE_URI = re.compile(r"data:image/[a-zA-Z0-9.+-]+;base64,[A-Za-z0-9+/=\s]+")
+_IMAGE_URI = re.compile(r"data:image/[a-zA-Z0-9.+-]+;base64,")
+_BASE64 = re.compile(r"[A-Za-z0-9+/\r\n]+={0,2}[\r\n]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +126,18 @@ class Turn:
 
 def _without_marks(message: BaseMessage) -> BaseMessage:
     return replace_in_texts(message, without_marks) if isinstance(message, HumanMessage) else message
+
+
+def is_image_uri(text: str) -> bool:
+    """Whether it is an image in the only form that is taken: the service fetches nothing."""
+    opens = _IMAGE_URI.match(text)
+    return opens is not None and is_base64(text, opens.end())
+
+
+def is_base64(text: str, begin: int = 0) -> bool:
+    """Whether it is base64 as Ollama reads it: padded, in lines or not."""
+    digits = len(text) - begin - text.count("\n", begin) - text.count("\r", begin)
+    return digits % 4 == 0 and _BASE64.fullmatch(text, begin) is not None
 
 
 def replace_in_texts(message: HumanMessage, replaced: Callable[[str], str]) -> HumanMessage:

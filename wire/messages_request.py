@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
+from chains.turn import is_base64
 from wire.refused import Refused, only_tools_of_type, refuse_fields
 
 MAX_STOPS = 16
@@ -25,8 +25,6 @@ REFUSED: Refused = {
 }
 IMAGE_TYPES = Literal["image/jpeg", "image/png", "image/gif", "image/webp"]
 
-_BASE64 = re.compile(r"[A-Za-z0-9+/=\s]+")
-
 
 class _Block(BaseModel):
     model_config = ConfigDict(extra="ignore")
@@ -40,7 +38,7 @@ class TextBlock(_Block):
 
 
 def _check_base64(data: str) -> str:
-    if not _BASE64.fullmatch(data):
+    if not is_base64(data):
         raise ValueError("must be an image in base64")
     return data
 

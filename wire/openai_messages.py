@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag
 
-from chains.turn import IMAGE_URI
+from chains.turn import is_image_uri
 
 
 class Part(BaseModel):
@@ -23,8 +23,10 @@ class TextPart(Part):
 
 
 def _check_data_uri(url: str) -> str:
-    if not IMAGE_URI.fullmatch(url):
-        raise ValueError("must be a data URI (data:image/png;base64,…), as the service fetches nothing")
+    if not is_image_uri(url):
+        raise ValueError(
+            "must be an image as a data URI in base64 (data:image/png;base64,…), as the service fetches nothing"
+        )
     return url
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
+import jsonschema
+from jsonschema.validators import validator_for
+from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
 from config.errors import BadRequest
 from wire.openai_messages import Message, Part
@@ -76,11 +78,21 @@ class AllowedToolsChoice(Part):
     allowed_tools: AllowedTools
 
 
+def _check_schema(schema: dict[str, Any]) -> dict[str, Any]:
+    try:
+        validator_for(schema, default=jsonschema.Draft202012Validator).check_schema(schema)
+    except jsonschema.SchemaError as error:
+        raise ValueError(f"is no JSON schema: mend it at {error.json_path[:100]}") from None
+    except RecursionError:
+        raise ValueError("nests too deep to be looked at: make it flatter") from None
+    return schema
+
+
 class JsonSchemaSpec(Part):
     """The schema of `response_format`."""
 
     name: str | None = None
-    schema_: dict[str, Any] = Field(alias="schema")
+    schema_: Annotated[dict[str, Any], AfterValidator(_check_schema)] = Field(alias="schema")
 
 
 class ResponseFormat(Part):

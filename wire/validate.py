@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -10,17 +11,20 @@ from config.errors import BadRequest
 from wire.openai_request import ChatRequest
 from wire.problems import first_problem
 
+_RESPONSE_FORMAT = re.compile(r"response_format(\.json_schema)?")
 _Model = TypeVar("_Model", bound=BaseModel)
 
 
-def parse_chat_request(body: Any, *, response_format: str = "response_format") -> ChatRequest:
+def parse_chat_request(body: Any, *, response_format: str | None = None) -> ChatRequest:
     """Validate a decoded body as a chat; raises as `validated`. Another API may have its own name for a field."""
     try:
         return validated(ChatRequest, body)
     except BadRequest as error:
-        if error.param != "response_format":
+        param = error.param or ""
+        if response_format is None or not param.startswith("response_format"):
             raise
-        raise BadRequest(error.message.replace(error.param, response_format), param=response_format) from None
+        message, param = (_RESPONSE_FORMAT.sub(response_format, text) for text in (error.message, param))
+        raise BadRequest(message, param=param) from None
 
 
 def validated(schema: type[_Model], body: Any) -> _Model:

@@ -8,7 +8,7 @@ from typing import Any
 from langchain_core.messages import convert_to_messages
 from langgraph.runtime import Runtime
 
-from chains.turn import AUTOMATIC, IMAGE_URI, Turn
+from chains.turn import AUTOMATIC, Turn, is_image_uri
 from config.errors import BadRequest
 from graphs.deps import Deps
 from graphs.planning import plan
@@ -55,11 +55,12 @@ def _check(part: str | dict[Any, Any]) -> None:
         raise BadRequest(f"A message has a part of type {str(kind)!r}: send text and images.", param="messages")
     if isinstance(part, dict) and kind == "image_url" and not _is_inside(part.get("image_url")):
         raise BadRequest(
-            "An image is no data URI (data:image/png;base64,…): send it as one, as the service fetches nothing.",
+            "An image is no data URI in base64 (data:image/png;base64,…): send it as one, as the service fetches "
+            "nothing.",
             param="messages",
         )
 
 
 def _is_inside(image: Any) -> bool:
     url = image.get("url") if isinstance(image, dict) else image
-    return isinstance(url, str) and IMAGE_URI.fullmatch(url) is not None
+    return isinstance(url, str) and is_image_uri(url)

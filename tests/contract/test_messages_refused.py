@@ -13,6 +13,7 @@ WEATHER = {"name": "weather", "input_schema": {"type": "object"}}
 LINKED = {"type": "image", "source": {"type": "url", "url": "https://example.com/a.png"}}
 NO_IMAGE = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "?"}}
 CLEARS_RESULTS = {"edits": [{"type": "clear_tool_uses_20250919"}]}
+NO_SCHEMA = {"format": {"type": "json_schema", "schema": {"type": "objekt"}}}
 SCHEMA = {"format": {"type": "json_schema", "schema": {"type": "object"}}}
 
 
@@ -26,6 +27,7 @@ SCHEMA = {"format": {"type": "json_schema", "schema": {"type": "object"}}}
         ({"messages": [{"role": "user", "content": []}]}, "messages[0].content", "at least 1"),
         ({"messages": [{"role": "user", "content": [LINKED]}]}, "messages[0].content[0].source.type", "base64"),
         ({"messages": [{"role": "user", "content": [NO_IMAGE]}]}, "messages[0].content[0].source.data", "base64"),
+        ({"output_config": NO_SCHEMA}, "output_config.format.schema", "no JSON schema"),
         ({"output_config": SCHEMA, "tools": [WEATHER]}, "output_config.format", "tool_choice none"),
         ({"stop_sequences": ["a"] * 17}, "stop_sequences", "at most 16"),
         ({"top_k": -1}, "top_k", "at least 0"),

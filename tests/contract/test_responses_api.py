@@ -141,6 +141,7 @@ async def test_parses_an_answer_bound_to_a_schema(running: Running, openai: Asyn
         ({"input": [{"role": "user"}]}, "input[0].content"),
         ({"input": [{"type": "item_reference", "id": "x"}]}, "input[0].type"),
         ({"text": {"format": {"type": "json_schema", "name": "x"}}}, "text.format.schema"),
+        ({"text": {"format": {"type": "json_schema", "name": "x", "schema": {"type": 5}}}}, "text.format.schema"),
         ({"max_output_tokens": 0}, "max_output_tokens"),
     ],
 )

@@ -1,10 +1,12 @@
 """Each wrong field is named as the client wrote it, without the names of our own variants."""
 
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
 
 from config.errors import BadRequest
+from wire.body import MAX_LEVELS
 from wire.validate import parse_chat_request
 
 GOOD: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "x"}]}
@@ -13,6 +15,10 @@ TOOL = {"type": "function", "function": {"name": "f"}}
 
 def message(**fields: Any) -> dict[str, Any]:
     return {"messages": [GOOD["messages"][0], fields]}
+
+
+def asks_for(schema: Any) -> dict[str, Any]:
+    return {"response_format": {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}}
 
 
 @pytest.mark.parametrize(
@@ -42,6 +48,8 @@ def message(**fields: Any) -> dict[str, Any]:
         ({"tools": "f"}, "tools"),
         ({"response_format": {"type": "xml"}}, "response_format.type"),
         ({"response_format": {"type": "json_schema", "json_schema": {}}}, "response_format.json_schema.schema"),
+        (asks_for({"type": "objekt"}), "response_format.json_schema.schema"),
+        (asks_for({"properties": {"a": {"minimum": "1"}}}), "response_format.json_schema.schema"),
         ({"stream_options": {"include_usage": "maybe"}}, "stream_options.include_usage"),
         ({"metadata": "x"}, "metadata"),
         ({"temperature": "hot"}, "temperature"),
@@ -61,7 +69,7 @@ def test_names_the_field(more: dict[str, Any], param: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["https://example.com/a.png", "file:///etc/passwd", "data:text/plain;base64,AA", "", "x"]
+    "url", ["https://example.com/a.png", "file:///etc/passwd", "data:text/plain;base64,AAAA", "", "x"]
 )
 def test_no_image_is_fetched(url: str) -> None:
     part = {"type": "image_url", "image_url": {"url": url}}
@@ -69,6 +77,36 @@ def test_no_image_is_fetched(url: str) -> None:
         parse_chat_request({**GOOD, **message(role="user", content=[part])})
     assert refused.value.param == "messages[1].content[0].image_url.url"
     assert len(refused.value.message) < 300
+
+
+@pytest.mark.parametrize(
+    ("data", "is_taken"),
+    [
+        *(("QUJD", True), ("QUI=", True), ("QQ==", True), ("QUJD\r\nQUI=\n", True)),
+        *(("", False), ("QUJ", False), ("Q===", False), ("=QUJ", False), ("QUJD====", False), ("QQ==QUJD", False)),
+        *(("QUJD!!!!", False), ("QU D", False), ("QÜJD", False)),
+    ],
+)
+def test_an_image_must_be_base64_as_ollama_reads_it(data: str, is_taken: bool) -> None:
+    part = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{data}"}}
+    with nullcontext() if is_taken else pytest.raises(BadRequest, match="in base64"):
+        parse_chat_request({**GOOD, **message(role="user", content=[part])})
+
+
+def test_where_a_schema_is_wrong_is_told_without_what_it_says() -> None:
+    schema = {"type": "object", "properties": {"a": {"type": "secret"}}}
+    with pytest.raises(BadRequest, match=r"at \$\.properties\.a\.type\.$") as refused:
+        parse_chat_request({**GOOD, **asks_for(schema)})
+    assert "secret" not in refused.value.message
+
+
+def test_a_schema_as_deep_as_may_be_is_looked_at_or_refused() -> None:
+    schema: dict[str, Any] = {"type": "secret"}
+    for _ in range(MAX_LEVELS // 2 - 2):
+        schema = {"properties": {"a": schema}}
+    with pytest.raises(BadRequest) as refused:
+        parse_chat_request({**GOOD, **asks_for(schema)})
+    assert refused.value.param == "response_format.json_schema.schema"
 
 
 def test_a_large_wrong_value_is_not_said_back() -> None:
