@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from fastapi import APIRouter, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 from starlette.responses import JSONResponse
 
 from chains.counting import count_text, text_of_tokens
@@ -25,8 +25,30 @@ MAX_INPUTS = 2048
 MAX_INPUT_TOKENS = 8192
 MAX_TOKENS = 300_000
 Tokens = Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
+Several = Field(min_length=1, max_length=MAX_INPUTS)
 
 routes = APIRouter()
+
+
+def _kind_of_input(value: Any) -> str:
+    if not isinstance(value, list):
+        return "text"
+    match value[:1]:
+        case [int() | float()]:
+            return "tokens"
+        case [list()]:
+            return "several tokens"
+        case _:
+            return "several texts"
+
+
+Input = Annotated[
+    Annotated[str, Tag("text")]
+    | Annotated[Tokens, Tag("tokens")]
+    | Annotated[list[str], Several, Tag("several texts")]
+    | Annotated[list[Tokens], Several, Tag("several tokens")],
+    Discriminator(_kind_of_input),
+]
 
 
 class EmbeddingsRequest(BaseModel):
@@ -35,7 +57,7 @@ class EmbeddingsRequest(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
     model: str = Field(min_length=1, max_length=200)
-    input: str | Tokens | Annotated[list[str] | list[Tokens], Field(min_length=1, max_length=MAX_INPUTS)]
+    input: Input
     encoding_format: Literal["float", "base64"] | None = None
     dimensions: int | None = Field(default=None, ge=1)
 

@@ -21,6 +21,7 @@ REFUSED: Refused = {
     ),
     "diagnostics": ((), "the models' server does not tell why it read a prompt anew"),
     "mcp_servers": (([],), "nothing here connects to MCP servers: let your agent do that"),
+    "output_format": ((), "output_format is old: send output_config.format"),
     "thread": ((), "nothing is stored here: send the whole conversation as messages"),
 }
 IMAGE_TYPES = Literal["image/jpeg", "image/png", "image/gif", "image/webp"]

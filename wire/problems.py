@@ -59,7 +59,7 @@ def as_bad_request(problem: Problem, value: Any = None, *, whole: str = "body") 
 
     The field is named as `messages[0].content`, or as `whole` where the value itself is wrong.
     """
-    field = _field_name(problem["loc"], value)
+    field = _field_name(problem["loc"], value, is_missing=problem["type"] == "missing")
     if problem["type"] in _UNKNOWN_VARIANTS:
         field, words = _unknown_variant(field, problem)
     elif problem["type"] in _WORDS:
@@ -82,7 +82,7 @@ def _unknown_variant(field: str, problem: Problem) -> tuple[str, str]:
     return field, f"{str(named)[:40]!r} is unknown: use {known}"
 
 
-def _field_name(location: tuple[int | str, ...], value: Any) -> str:
+def _field_name(location: tuple[int | str, ...], value: Any, *, is_missing: bool) -> str:
     """`("messages", 0, "user", "content", "text")` as `messages[0].content`: without variants, which no body holds."""
     name, is_known = "", value is not None
     for depth, part in enumerate(location):
@@ -91,7 +91,7 @@ def _field_name(location: tuple[int | str, ...], value: Any) -> str:
             value = value[part] if isinstance(value, list) and part < len(value) else None
             continue
         if is_known:
-            is_field = isinstance(value, dict) and (part in value or depth == len(location) - 1)
+            is_field = isinstance(value, dict) and (part in value or (is_missing and depth == len(location) - 1))
         else:
             is_field = part.isidentifier()
         if is_field:

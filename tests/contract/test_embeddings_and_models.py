@@ -46,23 +46,29 @@ async def test_one_text_and_its_tokens(openai: AsyncOpenAI) -> None:
 
 
 @pytest.mark.parametrize(
-    ("more", "param"),
+    ("more", "param", "word"),
     [
-        ({"input": ""}, "input"),
-        ({"input": ["a", ""]}, "input"),
-        ({"input": [10**9]}, "input"),
-        ({"input": [2**80]}, "input"),
-        ({"input": {"a": 1}}, "input"),
-        ({"input": []}, "input"),
-        ({"input": [1, "a"]}, "input"),
-        ({"dimensions": 12}, "dimensions"),
-        ({"encoding_format": "int8"}, "encoding_format"),
+        ({"input": ""}, "input", "an empty text"),
+        ({"input": ["a", ""]}, "input", "an empty text"),
+        ({"input": [10**9]}, "input", "cl100k"),
+        ({"input": [2**80]}, "input[0]", "a whole number"),
+        ({"input": {"a": 1}}, "input", "a text"),
+        ({"input": []}, "input", "at least 1"),
+        ({"input": ["a"] * 2049}, "input", "at most 2048"),
+        ({"input": ["a", 1]}, "input[1]", "a text"),
+        ({"input": [1, "a"]}, "input[1]", "a whole number"),
+        ({"input": [[1], []]}, "input[1]", "at least 1"),
+        ({"input": [[1], [-1]]}, "input[1][0]", "at least 0"),
+        ({"dimensions": 12}, "dimensions", "384"),
+        ({"encoding_format": "int8"}, "encoding_format", "base64"),
     ],
 )
-async def test_what_is_refused_is_named(running: Running, more: dict[str, Any], param: str) -> None:
+async def test_what_is_refused_is_named(running: Running, more: dict[str, Any], param: str, word: str) -> None:
     answer = await running.http.post("/v1/embeddings", json={"model": EMBEDDER, "input": "a"} | more)
     assert answer.status_code == 400, answer.text
-    assert answer.json()["error"]["param"].partition(".")[0].partition("[")[0] == param
+    error = answer.json()["error"]
+    assert error["param"] == param
+    assert word in error["message"]
 
 
 async def test_chat_models_embed_nothing_and_the_embedder_does_not_chat(openai: AsyncOpenAI) -> None:

@@ -12,15 +12,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from anthropic.types.beta.message_create_params import MessageCreateParamsBase as BetaMessageParams
+from anthropic.types.beta.message_create_params import MessageCreateParamsStreaming as BetaMessageParams
 from anthropic.types.message_count_tokens_params import MessageCountTokensParams
-from anthropic.types.message_create_params import MessageCreateParamsBase
-from openai.types.chat.completion_create_params import CompletionCreateParamsBase
-from openai.types.responses.response_create_params import ResponseCreateParamsBase
+from anthropic.types.message_create_params import MessageCreateParamsStreaming
+from openai.types.chat.completion_create_params import CompletionCreateParamsStreaming
+from openai.types.embedding_create_params import EmbeddingCreateParams
+from openai.types.responses.response_create_params import ResponseCreateParamsStreaming
 from pydantic import BaseModel
 
 from config.errors import BadRequest
 from wire import messages_request, openai_request, responses_request
+from wire.embeddings import EmbeddingsRequest
 from wire.messages_request import MessagesRequest
 from wire.openai_request import MAX_STOP_CHARS, MAX_STOPS, ChatRequest
 from wire.refused import Refused
@@ -52,7 +54,7 @@ class Api:
 
 CHAT = Api(
     "/v1/chat/completions",
-    (CompletionCreateParamsBase,),
+    (CompletionCreateParamsStreaming,),
     ChatRequest,
     openai_request.REFUSED,
     {"model": "m", "messages": SAID},
@@ -60,20 +62,27 @@ CHAT = Api(
 )
 RESPONSES = Api(
     "/v1/responses",
-    (ResponseCreateParamsBase,),
+    (ResponseCreateParamsStreaming,),
     ResponsesRequest,
     responses_request.REFUSED,
     {"model": "m", "input": "x"},
 )
 MESSAGES = Api(
     "/v1/messages",
-    (MessageCreateParamsBase, BetaMessageParams, MessageCountTokensParams),
+    (MessageCreateParamsStreaming, BetaMessageParams, MessageCountTokensParams),
     MessagesRequest,
     messages_request.REFUSED,
     {"model": "m", "messages": SAID, "max_tokens": 9},
-    frozenset({"temperature", "top_k", "top_p"}),
+    frozenset({"output_format", "temperature", "top_k", "top_p"}),
 )
-APIS = [CHAT, RESPONSES, MESSAGES]
+EMBEDDINGS = Api(
+    "/v1/embeddings",
+    (EmbeddingCreateParams,),
+    EmbeddingsRequest,
+    {},
+    {"model": "m", "input": "x"},
+)
+APIS = [CHAT, RESPONSES, MESSAGES, EMBEDDINGS]
 
 
 def cases(kind: str) -> list[Any]:
@@ -82,7 +91,7 @@ def cases(kind: str) -> list[Any]:
 
 @pytest.mark.parametrize("api", APIS, ids=lambda api: api.path)
 def test_every_field_of_the_sdk_is_told_of_once(api: Api) -> None:
-    documented = {"stream", *api.beside}.union(*(params.__annotations__ for params in api.sdk))
+    documented = api.beside.union(*(params.__annotations__ for params in api.sdk))
     told = [field for field, _ in api.rows()]
     assert set(told) == documented
     assert len(told) == len(documented)

@@ -40,6 +40,7 @@ def asks_for(schema: Any) -> dict[str, Any]:
         (message(role="user", content=[{"type": "image_url"}]), "messages[1].content[0].image_url"),
         (message(role="user", content=[{"type": "text"}]), "messages[1].content[0].text"),
         (message(role="user", content=["x"]), "messages[1].content[0]"),
+        (message(role="user", content={"a": 1}), "messages[1].content"),
         ({"tools": [{"type": "function", "function": {"name": ""}}]}, "tools[0].function.name"),
         (
             {"tools": [{"type": "function", "function": {"name": "f", "parameters": []}}]},
