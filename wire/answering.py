@@ -19,7 +19,7 @@ from config.errors import RouterError
 from wire.errors import error_response, error_row, internal_error
 from wire.hang_up import run_until_hang_up
 from wire.intake import STOPPING
-from wire.journal import RequestJournal
+from wire.journal import CLIENT_GONE, RequestJournal
 from wire.run import Inbox
 from wire.writer import AnswerWriter
 
@@ -61,7 +61,7 @@ class AnswerResponse(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             if not await run_until_hang_up(self._answer(scope, receive, send), receive, name="answer"):
-                self._journal.close("client_gone")
+                self._journal.close(CLIENT_GONE)
         except asyncio.CancelledError:
             await self._break_off(STOPPING, scope, receive, send)
             raise

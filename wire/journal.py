@@ -14,6 +14,8 @@ from chains.decision import RouteDecision
 from chains.events import Finished, Leased, Retried, Routed, RouterEvent
 from chains.prefix import TOOLS
 
+CLIENT_GONE = "client_gone"
+
 log = structlog.get_logger("request")
 
 
@@ -21,7 +23,8 @@ log = structlog.get_logger("request")
 class RequestJournal:
     """Gathers what a request's line needs; `close` writes it once, and shows the journal to each of `watchers`.
 
-    A watcher returns at once, raises nothing, and keeps no text of a person's.
+    A watcher returns at once, raises nothing, and keeps no text of a person's. `queued_s` is None where no call waited
+    for its place.
     """
 
     request_id: str
@@ -29,9 +32,10 @@ class RequestJournal:
     stream: bool = False
     started: float = field(default_factory=time.perf_counter)
     routed: Routed | None = None
+    routed_at: float = 0.0
     finished: Finished | None = None
     first_token_s: float | None = None
-    queued_s: float = 0.0
+    queued_s: float | None = None
     retries: list[str] = field(default_factory=list)
     outcome: str = ""
     watchers: tuple[Callable[[RequestJournal], None], ...] = ()
@@ -44,9 +48,9 @@ class RequestJournal:
     def saw(self, event: RouterEvent) -> None:
         """Take note of an event."""
         if isinstance(event, Routed):
-            self.routed = event
+            self.routed, self.routed_at = event, time.perf_counter()
         elif isinstance(event, Leased):
-            self.queued_s += event.queued_s
+            self.queued_s = (self.queued_s or 0.0) + event.queued_s
         elif isinstance(event, Retried):
             self.retries.append(event.error)
         elif isinstance(event, Finished):
@@ -69,10 +73,12 @@ class RequestJournal:
         return self.routed.decision.report() if self.routed else None
 
     def close(self, outcome: str) -> None:
-        """Write the line; `outcome` is `ok`, `client_gone` or an error's code."""
+        """Write the line; `outcome` is `ok`, `CLIENT_GONE` or an error's code."""
         if self.closed:
             return
         self.outcome = outcome
+        if outcome == CLIENT_GONE and self.routed and self.queued_s is None:  # it gave up in the queue
+            self.queued_s = time.perf_counter() - self.routed_at
         facts: dict[str, Any] = {
             "id": self.request_id,
             "outcome": outcome,
@@ -94,7 +100,7 @@ class RequestJournal:
         decision, ledger = self.routed.decision, self.routed.ledger
         return {
             "conversation": self.routed.conversation,
-            "queued_s": round(self.queued_s, 3),
+            "queued_s": None if self.queued_s is None else round(self.queued_s, 3),
             "role": decision.role,
             "model": decision.model,
             "why": decision.reason,

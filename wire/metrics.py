@@ -13,6 +13,7 @@ from starlette.responses import PlainTextResponse
 from backends.breaker import STATES
 from chains.events import Finished
 from chains.seconds import LEAST_LEARNED_LOAD_S
+from config.schema import ROLES
 from wire.journal import RequestJournal
 from wire.service import RouterService, service_of
 
@@ -57,6 +58,11 @@ class Metrics:
         self._index_age = self._gauge(
             "index_age_seconds", "Since a memory bank's vectors were brought in line.", "bank"
         )
+        # A series that comes with its first event hides that one from rates.
+        for role in ROLES:
+            self._requests.labels(role, "ok")
+            for durations in (self._queued, self._load, self._prefill, self._first_token, self._answer, self._total):
+                durations.labels(role)
 
     def watch(self, journal: RequestJournal) -> None:
         """Count a request that has ended."""
@@ -71,7 +77,8 @@ class Metrics:
             return
         if decision.fallback:
             self._fallbacks.labels(decision.wanted, role).inc()
-        self._queued.labels(role).observe(journal.queued_s)
+        if journal.queued_s is not None:
+            self._queued.labels(role).observe(journal.queued_s)
         if journal.first_token_s is not None:
             self._first_token.labels(role).observe(journal.first_token_s)
         for part in ("system", "tools", "history", "memory"):
@@ -97,13 +104,15 @@ class Metrics:
 
     def render(self, service: RouterService) -> bytes:
         """All of it as text, with what is true now looked up now."""
+        waiting, breakers = service.models.waiting_calls, service.models.breakers
         self._waiting.clear()
-        for model, waiting in service.models.waiting_calls.items():
-            self._waiting.labels(model).set(waiting)
         self._breakers.clear()
-        for model, breaker in service.models.breakers.items():
+        for model in {card.name for card in service.models.status.models.values()} | waiting.keys() | breakers.keys():
+            self._switches.labels(model)
+            self._waiting.labels(model).set(waiting.get(model, 0))
+            now = breakers[model].state if model in breakers else "closed"
             for state in STATES:
-                self._breakers.labels(model, state).set(breaker.state == state)
+                self._breakers.labels(model, state).set(now == state)
         self._tasks.set(len(asyncio.all_tasks()))
         self._index_age.clear()
         for index in service.memory.indexes():

@@ -19,6 +19,7 @@ from chains.events import Finished, Progress, Routed, RouterEvent, TextDelta
 from config.errors import RouterError
 from graphs.state import RouterInput
 from wire.errors import error_object, error_row
+from wire.journal import CLIENT_GONE
 from wire.published_questions import Answered, Asked, Chatted, Conversation, bad_question, route_line
 from wire.request_id import current_request_id
 from wire.run import open_run, run_graph
@@ -65,7 +66,7 @@ class PublishedGraph(RunnableGenerator[Any, Any]):
     async def _chunks(self, question: Any) -> AsyncGenerator[AIMessageChunk, None]:
         service = self._service()
         journal = service.journal(current_request_id(), dialect="langserve")
-        outcome = "client_gone"
+        outcome = CLIENT_GONE
         try:
             run = partial(run_graph, service, self._graph_input(question))
             async with open_run(run, journal) as inbox:

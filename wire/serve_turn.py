@@ -14,6 +14,7 @@ from graphs.state import RouterInput
 from wire.answering import Pace, StreamResponse, WholeResponse
 from wire.chunks import Stamp
 from wire.errors import error_row
+from wire.journal import CLIENT_GONE
 from wire.limits import read_bounded_json
 from wire.openai_request import ChatRequest
 from wire.parse import ParsedRequest, parse_turn
@@ -46,7 +47,7 @@ async def serve_turn(request: Request, read: ReadBody, *, id_prefix: str) -> Res
         journal.close(error_row(error).code)
         raise
     except ClientDisconnect:
-        journal.close("client_gone")
+        journal.close(CLIENT_GONE)
         raise
     journal.dialect, journal.stream = parsed.dialect, parsed.stream
     writer = make_writer(Stamp(f"{id_prefix}{journal.request_id}", int(service.now()), server.model_id), parsed)

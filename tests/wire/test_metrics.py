@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.support.scripted_ollama import Reply, ScriptedOllama
-from tests.support.service import Running, running_service
+from tests.support.service import Running, eventually, running_service
 
 CODER = "qwen2.5-coder:32b"
 
@@ -47,6 +48,38 @@ async def test_requests_are_counted_as_they_went(tmp_path: Path) -> None:
         assert seen(f"router_{name}_seconds_count", "implementation") >= 2, name
     assert seen("router_queue_length", CODER) == 0
     assert [seen("router_breaker_state", CODER, state) for state in ("closed", "open", "half_open")] == [1, 0, 0]
+
+
+async def test_series_are_there_before_anything_happened(tmp_path: Path) -> None:
+    async with ScriptedOllama() as ollama, running_service(ollama, tmp_path) as running:
+        seen = await figures(running)
+    assert seen("router_requests_total", "implementation", "ok") == 0
+    assert seen("router_load_seconds_count", "memory_analysis") == 0
+    assert seen("router_queue_length", CODER) == seen("router_model_switches_total", CODER) == 0
+    assert seen("router_breaker_state", CODER, "closed") == 1
+
+
+async def test_who_found_no_place_did_not_wait_for_none(tmp_path: Path) -> None:
+    """Each refusal counted as a wait of 0 s, so that a full queue looked like a short one; so did who gave up in it."""
+    held = Reply.text("a", "b").gate_after(1)
+    async with (
+        ScriptedOllama() as ollama,
+        running_service(ollama, tmp_path, backend={"max_waiting_calls": 1}) as running,
+    ):
+        ollama.script(held)
+        first = asyncio.create_task(running.chat("first", model="implementation"))
+        await ollama.wait_held()
+        gives_up = asyncio.create_task(running.chat("second", model="implementation"))
+        await eventually(lambda: running.service.models.waiting_calls[CODER] == 1, "a call to wait")
+        assert (await running.chat("third", model="implementation")).status_code == 429
+        assert (await figures(running))("router_queue_seconds_count", "implementation") == 0
+        gives_up.cancel()
+        await eventually(lambda: running.service.models.waiting_calls[CODER] == 0, "it to leave the queue")
+        seen = await figures(running)
+        ollama.release()
+        assert (await first).status_code == 200
+    assert seen("router_queue_seconds_count", "implementation") == 1
+    assert seen("router_queue_seconds_sum", "implementation") > 0
 
 
 async def test_two_applications_count_for_themselves(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ class PastRequest:
     usage: Usage | None
     timings: Timings | None
     first_token_s: float | None
-    queued_s: float
+    queued_s: float | None
 
     @property
     def cached_share(self) -> float | None:
