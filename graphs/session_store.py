@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from contextlib import AsyncExitStack, ExitStack
+from contextlib import AsyncExitStack, ExitStack, closing
 from pathlib import Path
 
 import structlog
@@ -14,6 +14,9 @@ from langgraph.store.sqlite import SqliteStore
 SESSIONS_FILE = "sessions.sqlite"
 MINUTES_PER_DAY = 24 * 60
 BUSY_TIMEOUT_MS = 5_000
+# The store asks for n keys by a statement of its own for each n, and each is kept with the keys it was last given: up
+# to half a megabyte. Of Python's default, 128, a long day fills most.
+STATEMENTS_KEPT = 16
 
 log = structlog.get_logger(__name__)
 
@@ -37,11 +40,17 @@ def _open(folder: Path, ttl: TTLConfig) -> tuple[ExitStack, SqliteStore]:
     """Written ahead (WAL), so that reading waits for no writer, also one of another process."""
     folder.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
-        store = stack.enter_context(SqliteStore.from_conn_string(str(folder / SESSIONS_FILE), ttl=ttl))
-        store.conn.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
-        store.conn.execute("PRAGMA journal_mode=WAL")
-        store.conn.execute("PRAGMA synchronous=NORMAL")
+        connection = stack.enter_context(closing(_connect(folder / SESSIONS_FILE)))
+        connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=NORMAL")
+        store = SqliteStore(connection, ttl=ttl)
         store.setup()
         stack.callback(store.stop_ttl_sweeper)
         store.start_ttl_sweeper()
         return stack.pop_all(), store
+
+
+def _connect(file: Path) -> sqlite3.Connection:
+    """As the store would: it locks what its threads do, and begins and ends transactions itself."""
+    return sqlite3.connect(file, check_same_thread=False, isolation_level=None, cached_statements=STATEMENTS_KEPT)

@@ -26,6 +26,8 @@ MAX_PREFIXES = 200
 MAX_RECORDS = 20_000
 # Finding the oldest reads all records while the store waits, so it is done only once this share has been added.
 TRIM_SHARE, TRIM_AT_LEAST = 1 / 20, 50
+# Of the store, which others wait for meanwhile, and which keeps a statement as long as there are keys in it.
+DELETED_AT_ONCE = 100
 # A client that got no answer asks again within this: six times in a minute, or when a person presses retry.
 RETRY_WITHIN_S = 600
 
@@ -209,7 +211,10 @@ class Sessions:
                 (items,) = await self.batch([search])
                 if not isinstance(items, list) or not items:
                     break
-                await self.batch([PutOp(namespace, item.key, None) for item in items if hasattr(item, "key")])
+                keys = [item.key for item in items if isinstance(item, Item)]
+                for start in range(0, len(keys), DELETED_AT_ONCE):
+                    portion = keys[start : start + DELETED_AT_ONCE]
+                    await self.batch([PutOp(namespace, key, None) for key in portion])
                 if len(items) < most:
                     break
 

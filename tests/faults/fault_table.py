@@ -123,7 +123,7 @@ async def assert_nothing_left(running: Running) -> None:
     ollama = running.ollama
     ollama._queues.clear()
     ollama._defaults.clear()
-    await ollama.wait_idle(1)
+    await ollama.wait_idle()
     answers = await asyncio.gather(*(running.chat(model=role) for role in ("memory_fast", "implementation")))
     assert [answer.json()["choices"][0]["message"]["content"] for answer in answers] == ["ok", "ok"]
     assert not sum(running.service.models.waiting_calls.values())

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import _sqlite3
 import asyncio
+import ctypes
 import sqlite3
 from collections.abc import Iterable
 from contextlib import AsyncExitStack, closing
@@ -174,6 +176,23 @@ async def test_the_store_writes_ahead_and_survives_many_writers(tmp_path: Path) 
         await asyncio.gather(*writes)
         names = [await found(Sessions(stores[0]), [f"k{n}"]) for n in range(60)]
     assert names == [str(n) for n in range(60)]
+
+
+async def test_conversations_of_all_lengths_cost_no_memory_that_stays(tmp_path: Path) -> None:
+    """SQLite kept a statement for each number of keys, and for each number of records trimmed: 40 MB in some hours."""
+    used = ctypes.CDLL(_sqlite3.__file__).sqlite3_memory_used
+    used.restype = ctypes.c_int64
+    async with AsyncExitStack() as stack:
+        store, _ = await open_session_store(tmp_path, stack, expiry_days=1)
+        sessions = Sessions(store, max_records=1)
+        chain = [f"{number:032x}" for number in range(200)]
+        before = used()
+        for length in range(1, len(chain), 2):
+            await sessions.find(chain[:length], loose=[key[::-1] for key in chain[:length]])
+        for number in range(8):
+            await sessions.keep_conversation(chain[: TRIM_AT_LEAST + number], {"conversation": "c"})
+        kept_bytes = used() - before
+    assert kept_bytes < 3_000_000
 
 
 async def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
