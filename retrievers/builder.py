@@ -67,6 +67,7 @@ class IndexBuilder:
                 opened.keep()
             if opened.index is not None:
                 self._build(opened.index, opened.corpus)
+            opened.cut.prepare(opened.corpus.chunks, self._stop)
 
     def _build(self, index: BankIndex, corpus: Corpus) -> None:
         try:

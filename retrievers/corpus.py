@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 from functools import cached_property
 
 from retrievers.chunking import chunk_markdown
-from retrievers.lines import LineGroup, line_groups
 from retrievers.reading import read_text
 from retrievers.redaction import redact
 from retrievers.text_cache import CutText, TextCache, text_digest
@@ -54,17 +53,6 @@ class Corpus:
     def chunks(self) -> tuple[Passage, ...]:
         """The chunks of all files, in reading order."""
         return tuple(chunk for text in self.texts for chunk in text.chunks)
-
-    def groups_of(self, passage: Passage) -> tuple[LineGroup, ...]:
-        """The groups of lines of one of `chunks`."""
-        groups = self._groups.get(passage.content_id)
-        if groups is None:
-            self._groups[passage.content_id] = groups = tuple(line_groups(passage))
-        return groups
-
-    @cached_property
-    def _groups(self) -> dict[str, tuple[LineGroup, ...]]:
-        return {}
 
     @property
     def redacted(self) -> int:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-
-import numpy as np
+from itertools import chain
+from statistics import median
 
 from retrievers.embeddings import MODEL_NAME
-from retrievers.types import Vectors
 
 # The share of the question's words that one passage holds.
 OF_COVERAGE = 0.5
@@ -32,7 +31,7 @@ class VectorEvidence:
     """
 
     passages: Mapping[str, float]
-    lines: Mapping[str, Vectors]
+    lines: Mapping[str, Sequence[float]]
     roles: Mapping[str, float]
     trust: float = 1.0
 
@@ -53,11 +52,10 @@ def answerability(coverage: float, vectors: VectorEvidence | None) -> float:
         vectors: What the vectors say; None where there are none.
     """
     by_words = WORDS_ALONE + COVERAGE_ALONE * coverage
-    groups = [found for found in vectors.lines.values() if found.size] if vectors is not None else []
-    if vectors is None or not groups:
+    similarities = list(chain.from_iterable(vectors.lines.values())) if vectors is not None else []
+    if vectors is None or not similarities:
         return by_words + OF_COVERAGE * coverage
-    similarities = np.concatenate(groups)
-    by_vectors = float(similarities.max()) - OF_BACKGROUND * float(np.median(similarities))
+    by_vectors = max(similarities) - OF_BACKGROUND * median(similarities)
     found = vectors.trust * by_vectors + (1 - vectors.trust) * by_words + OF_COVERAGE * coverage
     # "What are we working on?" names no subject, and is answered all the same.
     return max(found, *vectors.roles.values(), 0.0)

@@ -81,7 +81,7 @@ class BankIndex:
         except IndexMismatch:
             self._drop_damaged(lines)
             raise
-        roles = {key: float(found.pop(key).max()) for key in ROLES if key in found}
+        roles = {key: max(found.pop(key)) for key in ROLES if key in found}
         return VectorEvidence(nearest, found, roles)
 
     def build(self, corpus: Corpus, stop: threading.Event) -> int:

@@ -61,7 +61,7 @@ class LineVectors:
         """Remove; unknown ids are ignored."""
         self._write("DELETE FROM lines WHERE content_id = ?", [(key,) for key in ids])
 
-    def similarities(self, vector: Vectors, ids: Collection[str]) -> dict[str, Vectors]:
+    def similarities(self, vector: Vectors, ids: Collection[str]) -> dict[str, list[float]]:
         """For each of `ids` that is known the cosine similarity of each of its line groups to `(dimension,)`."""
         keys = list(ids)
         found: list[tuple[str, bytes]] = []
@@ -73,7 +73,8 @@ class LineVectors:
         if not found:
             return {}
         rows = _widened(b"".join(data for _, data in found)).reshape(-1, self._dimension)
-        cosines = rows @ vector
+        # Of so few numbers as a passage has Python finds the largest sooner than numpy.
+        cosines: list[float] = (rows @ vector).tolist()
         ends = list(accumulate(len(data) // (2 * self._dimension) for _, data in found))
         return {key: cosines[start:end] for (key, _), start, end in zip(found, [0, *ends], ends, strict=False)}
 

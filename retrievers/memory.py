@@ -71,6 +71,7 @@ class MemoryService:
         self._banks = OpenBanks(
             vector_store_path=vector_store_path,
             embedder=embedder,
+            count_tokens=count_tokens,
             open_store=open_store,
             workspace_roots=workspace_roots,
             folders=folders,

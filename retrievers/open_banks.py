@@ -10,10 +10,11 @@ from pathlib import Path
 from retrievers.access import Access
 from retrievers.bank import BankFinder
 from retrievers.corpus import Corpus, CorpusReader, cut_of
+from retrievers.cut_passages import CutPassages
 from retrievers.index import BankIndex, index_folder
 from retrievers.listing import BankLimits
 from retrievers.text_cache import TextCache, words_digest
-from retrievers.types import Embedder, IndexStatus, MemoryBank, OpenStore
+from retrievers.types import Embedder, IndexStatus, MemoryBank, OpenStore, TokenCounter
 from retrievers.words import WordIndex
 
 # Of one bank: each has its own names for the files, and its own place in memory.
@@ -26,6 +27,7 @@ class OpenedBank:
 
     corpus: Corpus
     words: WordIndex
+    cut: CutPassages
     index: BankIndex | None
     bank: Hashable
     """The same for each workspace that has this bank."""
@@ -52,9 +54,10 @@ class _View:
 class _OpenBank:
     """What is kept of one bank between requests."""
 
-    def __init__(self, max_file_bytes: int, folder: Path, index: BankIndex | None) -> None:
+    def __init__(self, max_file_bytes: int, folder: Path, cut: CutPassages, index: BankIndex | None) -> None:
         self._max_file_bytes = max_file_bytes
         self._cache = TextCache(folder)
+        self._cut = cut
         self.index = index
         self._lock = threading.Lock()
         self._readers: dict[Path, CorpusReader] = {}
@@ -76,7 +79,7 @@ class _OpenBank:
             if view is None or view.corpus is not corpus:
                 self._views[bank.workspace] = view = self._new_view(corpus)
         return OpenedBank(
-            corpus, view.words, self.index, self, lambda: self._kept == view.digest, lambda: self._keep(view)
+            corpus, view.words, self._cut, self.index, self, lambda: self._kept == view.digest, lambda: self._keep(view)
         )
 
     def forget(self) -> None:
@@ -112,6 +115,7 @@ class OpenBanks:
         *,
         vector_store_path: Path,
         embedder: Embedder | None,
+        count_tokens: TokenCounter,
         open_store: OpenStore,
         workspace_roots: tuple[Path, ...],
         folders: tuple[str, ...],
@@ -121,6 +125,7 @@ class OpenBanks:
     ) -> None:
         self._vector_store_path = vector_store_path
         self._embedder = embedder
+        self._count_tokens = count_tokens
         self._open_store = open_store
         self.folders = folders
         self._access = Access(workspace_roots)
@@ -190,4 +195,4 @@ class OpenBanks:
     def _new(self, root: Path) -> _OpenBank:
         folder = index_folder(self._vector_store_path, root)
         index = BankIndex(folder, self._embedder, self._open_store) if self._embedder is not None else None
-        return _OpenBank(self._limits.max_file_bytes, folder, index)
+        return _OpenBank(self._limits.max_file_bytes, folder, CutPassages(self._count_tokens), index)

@@ -9,11 +9,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 from typing import NamedTuple
 
+from retrievers.candidates import Candidate, nearest_lines
 from retrievers.lines import GAP, excerpt
-from retrievers.ranking import Candidate, Ranking
-from retrievers.selection import fitting_tokens
+from retrievers.ranking import Ranking
 from retrievers.types import Passage, TokenCounter
 
 NEAR_TOKENS = 1_000
@@ -49,33 +50,30 @@ def pack(ranking: Ranking, budget_tokens: int, count_tokens: TokenCounter) -> tu
 
     `count_tokens` must count an excerpt as the sum of its lines; see `by_lines`.
     """
-    chosen = _nearest(ranking.candidates, min(budget_tokens, NEAR_TOKENS), count_tokens)
-    excerpts = [(ranking.candidates[number], groups, tokens) for number, (groups, tokens) in chosen.items()]
-    left = budget_tokens - sum(tokens for _, _, tokens in excerpts)
-    for number, candidate in enumerate(ranking.candidates):
-        near = chosen[number].groups if number in chosen else ()
-        rest = [group for group in range(len(candidate.groups)) if group not in near]
-        if rest and (tokens := _tokens(candidate, rest, left, count_tokens)) is not None:
-            excerpts.append((candidate, rest, tokens))
-            left -= tokens
-    return tuple(
-        replace(excerpt(found.passage, found.groups, groups), tokens=tokens, score=found.similarity)
-        for found, groups, tokens in excerpts
-    )
+    candidates = ranking.candidates
+    chosen = _nearest(candidates, min(budget_tokens, NEAR_TOKENS), count_tokens)
+    excerpts = [_excerpt(candidates[number], *each) for number, each in chosen.items()]
+    left = budget_tokens - sum(each.tokens for each in chosen.values())
+    for number, candidate in enumerate(candidates):
+        # One of which no line is near goes in as it is, and need not be cut.
+        rest = _others(candidate, chosen[number].groups) if number in chosen else None
+        if rest == []:
+            continue
+        tokens = _tokens(candidate, rest, left, count_tokens)
+        if tokens is None:
+            break
+        excerpts.append(_excerpt(candidate, rest, tokens))
+        left -= tokens
+    return tuple(excerpts)
 
 
 def _nearest(candidates: tuple[Candidate, ...], budget_tokens: int, count_tokens: TokenCounter) -> dict[int, _Chosen]:
     """The groups that fit, best first, by the number of their candidate; candidates in the order of their best group.
     All that comes after the first that does not fit is left for later, unless nothing was chosen yet.
     """
-    order = sorted(
-        (-score, number, group)
-        for number, found in enumerate(candidates)
-        for group, score in enumerate(found.group_scores)
-    )
     chosen: dict[int, _Chosen] = {}
     left = budget_tokens
-    for _, number, group in order:
+    for number, group in nearest_lines(candidates):
         before = chosen.get(number, _Chosen((), 0))
         groups = sorted((*before.groups, group))
         tokens = _tokens(candidates[number], groups, left + before.tokens, count_tokens)
@@ -87,17 +85,25 @@ def _nearest(candidates: tuple[Candidate, ...], budget_tokens: int, count_tokens
     return chosen
 
 
-def _tokens(candidate: Candidate, groups: Sequence[int], most_tokens: int, count_tokens: TokenCounter) -> int | None:
-    """Tokens of the excerpt with these groups as rendered; None if more than `most_tokens`, which shows before all of
-    it is counted.
-    """
-    if len(groups) == len(candidate.groups):
-        return fitting_tokens(candidate.passage, most_tokens, count_tokens)
-    tokens = count_tokens(f"{candidate.passage.source}\n")
-    for at, group in enumerate(groups):
-        if tokens >= most_tokens:
-            return None
-        if at and group != groups[at - 1] + 1:
-            tokens += count_tokens(f"{GAP}\n")
-        tokens += count_tokens(f"{candidate.groups[group].text}\n")
+def _others(candidate: Candidate, groups: Sequence[int]) -> list[int]:
+    return [group for group in range(len(candidate.lines.groups)) if group not in groups]
+
+
+def _tokens(
+    candidate: Candidate, groups: Sequence[int] | None, most_tokens: int, count_tokens: TokenCounter
+) -> int | None:
+    """Tokens of the excerpt with these groups, or all, as rendered; None if more than `most_tokens`."""
+    lines = candidate.lines
+    source = f"{candidate.passage.source}\n"
+    if groups is None or len(groups) == len(lines.groups):
+        tokens = count_tokens(source + lines.blank) + lines.text_tokens
+    else:
+        gaps = sum([after != before + 1 for before, after in pairwise(groups)])
+        of_groups = sum([lines.tokens[group] for group in groups])
+        tokens = count_tokens(source) + of_groups + gaps * count_tokens(f"{GAP}\n")
     return tokens if tokens <= most_tokens else None
+
+
+def _excerpt(candidate: Candidate, groups: Sequence[int] | None, tokens: int) -> Passage:
+    passage = candidate.passage if groups is None else excerpt(candidate.passage, candidate.lines.groups, groups)
+    return replace(passage, tokens=tokens, score=candidate.similarity)

@@ -9,17 +9,20 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import repeat
+from statistics import median
 
 import numpy as np
 from numpy.typing import NDArray
 
+from retrievers.candidates import ARCHIVED, NEWEST, Candidate, lifted
 from retrievers.corpus import Corpus
+from retrievers.cut_passages import CutPassages
 from retrievers.evidence import OF_COVERAGE, VectorEvidence, answerability
 from retrievers.lines import LineGroup
 from retrievers.roles import role_id, role_of
 from retrievers.types import Passage, Vectors
-from retrievers.words import WordEvidence
+from retrievers.words import WordEvidence, share_of
 
 CANDIDATES_BY_WORDS = 30
 KEPT = 24
@@ -31,27 +34,10 @@ OF_ROLE = 0.3
 # "What are we working on?" is nearer to what the file is for than to any line: such a file's opening tells.
 OPENING = 0.6
 OF_ITS_PASSAGE = 0.4
-# An archived passage never comes first where there is a live one, nor an older one before a newer that says the same.
-ARCHIVED = 0.6
-NEWEST = 0.05
-# A line beside a better one is lifted by this much of the way.
-OF_NEIGHBOUR = 0.25
 
 # The word's beginning is looked back for, because a search for plain text is the quickest.
 _DATE = re.compile(r"20(?<!\w20)\d\d-[01]\d-[0-3]\d\b")
 _DATED_CHARS = 200
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A passage with the score of each group of its lines, which orders lines of one question only, and the passage's
-    cosine similarity to the question where one was measured.
-    """
-
-    passage: Passage
-    groups: tuple[LineGroup, ...]
-    group_scores: tuple[float, ...]
-    similarity: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +65,8 @@ def rank(
     words: WordEvidence,
     places: Mapping[str, int],
     vectors: VectorEvidence | None,
+    cut: CutPassages,
+    *,
     wanted: int = KEPT,
 ) -> Ranking:
     """The best of the passages at `places`, at most `KEPT` or `wanted`; by words alone where there are no vectors."""
@@ -99,7 +87,7 @@ def rank(
     scores += NEWEST * _recency(passages)
     scores = _archived_below(scores, np.array([passage.archived for passage in passages]))
     best = np.argsort(-scores, kind="stable")[: max(KEPT, wanted)]
-    found = _candidates(corpus, [passages[place] for place in best], scores[best], words, vectors)
+    found = tuple(_candidate(passages[place], float(scores[place]), words, vectors, cut) for place in best)
     trust = vectors.trust if vectors is not None else 0.0
     return Ranking(found, answerability(float(coverage.max()), vectors), trust)
 
@@ -119,9 +107,8 @@ def _similarities(passages: Sequence[Passage], vectors: VectorEvidence) -> Vecto
 
 def _nearest_lines(passages: Sequence[Passage], vectors: VectorEvidence) -> Vectors:
     """The nearest group of each passage's lines; of one too new to have vectors, what is usual among the others."""
-    # Of so few numbers Python finds the largest sooner than numpy.
-    known = {key: max(found.tolist()) for key, found in vectors.lines.items() if found.size}
-    usual = float(np.median(list(known.values()))) if known else 0.0
+    known = {key: max(found) for key, found in vectors.lines.items()}
+    usual = median(known.values()) if known else 0.0
     return np.array([known.get(passage.content_id, usual) for passage in passages], dtype=np.float32)
 
 
@@ -142,59 +129,23 @@ def _day(passage: Passage) -> str:
     return max(named) if named else passage.modified_at.date().isoformat()
 
 
-def _candidates(
-    corpus: Corpus, passages: Sequence[Passage], scores: Vectors, words: WordEvidence, vectors: VectorEvidence | None
-) -> tuple[Candidate, ...]:
-    groups = [corpus.groups_of(passage) for passage in passages]
-    sizes = [len(its) for its in groups]
-    archived = np.repeat([passage.archived for passage in passages], sizes)
-    of_groups = line_scores(scores, sizes, _near(passages, groups, words, vectors), archived).tolist()
-    ends = list(accumulate(sizes))
-    similarities = vectors.passages if vectors is not None else {}
-    return tuple(
-        Candidate(passage, its, tuple(of_groups[end - len(its) : end]), similarities.get(passage.content_id))
-        for passage, its, end in zip(passages, groups, ends, strict=True)
-    )
-
-
-def _near(
-    passages: Sequence[Passage],
-    groups: Sequence[Sequence[LineGroup]],
-    words: WordEvidence,
-    vectors: VectorEvidence | None,
-) -> Vectors:
-    """How near the question each group of lines is, by the words that it holds and by vectors."""
-    parts = [
-        words.shares(passage.text, [group.text for group in its]) for passage, its in zip(passages, groups, strict=True)
-    ]
-    shares = np.array([share for part in parts for share in part], dtype=np.float32)
-    if vectors is None:
-        return shares
-    found = [vectors.lines.get(passage.content_id) for passage in passages]
-    sizes = [len(its) for its in groups]
+def _candidate(
+    passage: Passage, score: float, words: WordEvidence, vectors: VectorEvidence | None, cut: CutPassages
+) -> Candidate:
+    held = words.held(passage.text)
+    found = vectors.lines.get(passage.content_id) if vectors is not None else None
+    trust = vectors.trust if vectors is not None else 0.0
+    similarities = found or ()
     # By words alone where there are no vectors as yet.
-    weights = np.repeat(np.array([1.0 if each is None else OF_COVERAGE for each in found], dtype=np.float32), sizes)
-    similarities = [
-        each if each is not None and len(each) == size else np.zeros(size, dtype=np.float32)
-        for each, size in zip(found, sizes, strict=True)
-    ]
-    return weights * shares + vectors.trust * np.concatenate(similarities)
+    of_words = OF_COVERAGE if found else 1.0
 
+    def line_score(share: float, similarity: float) -> float:
+        return OF_ITS_PASSAGE * score + of_words * share + trust * similarity
 
-def line_scores(scores: Vectors, sizes: Sequence[int], near: Vectors, archived: NDArray[np.bool_]) -> Vectors:
-    """The score of each group of lines, passage after passage.
+    def scores(groups: Sequence[LineGroup]) -> list[float]:
+        near = similarities if len(similarities) == len(groups) else repeat(0.0, len(groups))
+        return lifted([line_score(share_of(held, group.text), each) for group, each in zip(groups, near, strict=True)])
 
-    Args:
-        scores: Of each passage.
-        sizes: How many groups each has.
-        near: `(sum(sizes),)`, how near each group is by itself.
-        archived: `(sum(sizes),)`, whether its passage is.
-    """
-    own = np.repeat(OF_ITS_PASSAGE * scores, sizes) + near
-    # One place more between passages, so that the last line of one is no neighbour of the next one's first.
-    at = np.arange(len(own)) + np.repeat(np.arange(len(sizes)), sizes) + 1
-    spaced = np.full(len(own) + len(sizes) + 1, -np.inf, dtype=np.float32)
-    spaced[at] = own
-    # An answer often goes on in the line beside the nearest.
-    lift = np.maximum(np.maximum(spaced[at - 1], spaced[at + 1]) - own, 0.0)
-    return _archived_below((own + OF_NEIGHBOUR * lift).astype(np.float32), archived)
+    best_possible = line_score(sum(held.values()), max([0.0, *similarities]))
+    similarity = vectors.passages.get(passage.content_id) if vectors is not None else None
+    return Candidate(passage, best_possible, cut.of, scores, similarity)

@@ -89,13 +89,13 @@ class Recaller:
                 places = considered(corpus, words, nearest, wanted)
                 found = bank.index.evidence(vector, nearest, places)
                 found = replace(found, trust=trust_in(self._embedder.name, query))
-                ranking = rank(corpus, words, places, found, wanted)
+                ranking = rank(corpus, words, places, found, bank.cut, wanted=wanted)
             except MemoryUnavailable as exc:
                 reason = exc.message
             else:
                 note = f"{fresh} changed passages are ranked by words only as yet." if fresh else None
                 return ranking, note, True
-        ranking = rank(corpus, words, considered(corpus, words, {}, wanted), None, wanted)
+        ranking = rank(corpus, words, considered(corpus, words, {}, wanted), None, bank.cut, wanted=wanted)
         return ranking, f"{reason} Ranked by words only.", False
 
     def _why_no_vectors(self, bank: OpenedBank) -> str | None:

@@ -21,6 +21,7 @@ _WORD = re.compile(r"[^\W_]+")
 # `main.py`, `src/proxy.ts`, `MAX_FILE_SIZE`, `2.0.1`: a name besides its words.
 _NAME = re.compile(r"[^\W_]+(?:[._/][^\W_]+)+")
 _CAMEL = re.compile(r"(?<=[^\W\dA-Z_])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+_BEYOND_ASCII = re.compile(r"[^\x00-\x7f]+")
 # Hiragana, katakana, Han, Hangul, Thai, Lao, Khmer, Myanmar.
 _UNSPACED = re.compile(
     r"([\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff"
@@ -71,6 +72,8 @@ def _analysed(word: str) -> Iterator[str]:
 def _folded(word: str) -> str:
     """Without case and accents, which people leave out when they ask."""
     plain = word.casefold()
-    if plain.isascii():
-        return plain
-    return "".join(char for char in unicodedata.normalize("NFKD", plain) if not unicodedata.combining(char))
+    return plain if plain.isascii() else _BEYOND_ASCII.sub(_without_accents, plain)
+
+
+def _without_accents(run: re.Match[str]) -> str:
+    return "".join(char for char in unicodedata.normalize("NFKD", run[0]) if not unicodedata.combining(char))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
@@ -35,13 +35,16 @@ class WordEvidence:
     coverage: Scores
     weights: Mapping[str, float]
 
-    def shares(self, text: str, parts: Iterable[str]) -> list[float]:
-        """About the coverage of each of the `parts` of a text: a term may stand anywhere in it, in longer words too."""
+    def held(self, text: str) -> dict[str, float]:
+        """Those of `weights` whose terms stand anywhere in a text, in longer words too."""
         plain = folded(text)
-        held = [(term, weight) for term, weight in self.weights.items() if term in plain]
-        if not held:
-            return [0.0 for _ in parts]
-        return [_sum_of_held(held, folded(part)) for part in parts]
+        return {term: weight for term, weight in self.weights.items() if term in plain}
+
+
+def share_of(held: Mapping[str, float], part: str) -> float:
+    """About the coverage of a part of a text in which these are `held`."""
+    plain = folded(part)
+    return sum([weight for term, weight in held.items() if term in plain])
 
 
 class WordIndex:
@@ -120,14 +123,6 @@ class WordIndex:
 
     def _idf(self, holders: int) -> float:
         return math.log(1 + (self._size - holders + 0.5) / (holders + 0.5))
-
-
-def _sum_of_held(weights: list[tuple[str, float]], plain: str) -> float:
-    held = 0.0
-    for term, weight in weights:
-        if term in plain:
-            held += weight
-    return held
 
 
 def _indexed_text(passage: Passage) -> str:

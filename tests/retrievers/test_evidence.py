@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 
 from retrievers.embeddings import MODEL_NAME
@@ -12,8 +11,7 @@ from retrievers.roles import ROLES
 
 
 def vectors(*similarities: float, role: float = 0.0, trust: float = 1.0) -> VectorEvidence:
-    lines = {"p": np.array(similarities, dtype=np.float32)}
-    return VectorEvidence({}, lines, dict.fromkeys(ROLES, role), trust)
+    return VectorEvidence({}, {"p": similarities}, dict.fromkeys(ROLES, role), trust)
 
 
 def test_near_lines_stand_out_from_a_bank_about_something_else() -> None:

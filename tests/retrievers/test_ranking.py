@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 
-import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from retrievers.candidates import OF_NEIGHBOUR, Candidate, lifted, nearest_lines
+from retrievers.cut_passages import CutPassage
 from retrievers.memory import MemoryService
-from retrievers.ranking import OF_ITS_PASSAGE, OF_NEIGHBOUR, line_scores
+from retrievers.types import Passage
 from tests.retrievers.memory_support import WordEmbedder, count_words, words, write_bank
 
 
@@ -25,6 +30,11 @@ def indexed(service: MemoryService, workspace: Path, files: dict[str, str]) -> P
     service.status_blocking(workspace)
     assert service.wait_indexed(20)
     return workspace
+
+
+def candidate(scores: list[float], *, archived: bool = False) -> Candidate:
+    passage = Passage("", "memory-bank/f.md", "", 1, 1, datetime.now(UTC), archived=archived)
+    return Candidate(passage, max(scores), lambda _: CutPassage((), (), "", 0), lambda _: scores)
 
 
 def test_what_are_we_working_on_is_answered_by_the_opening_of_the_active_context(
@@ -59,17 +69,26 @@ def test_the_line_beside_the_nearest_comes_with_it(service: MemoryService, tmp_p
 
 def test_no_line_of_an_archived_file_comes_before_the_best_live_one() -> None:
     """The one sentence of a short archived note was nearer than a live passage that says much besides, and led."""
-    near = np.array([0.3, 0.1, 1.2, 0.5], dtype=np.float32)
-    scores = line_scores(np.zeros(2, dtype=np.float32), [2, 2], near, np.array([False, False, True, True]))
-    assert scores[:2] == pytest.approx([0.3, 0.15])
-    assert scores[3] < scores[2] < 0.3
-    alone = line_scores(np.zeros(1, dtype=np.float32), [2], near[2:], np.array([True, True]))
-    assert alone[0] == pytest.approx(1.2)
+    live, archived = candidate([0.3, 0.1]), candidate([0.5, 1.2], archived=True)
+    assert list(nearest_lines([archived, live])) == [(1, 0), (0, 1), (1, 1), (0, 0)]
+    assert list(nearest_lines([archived, archived])) == [(0, 1), (1, 1), (0, 0), (1, 0)]
 
 
-def test_a_line_lifts_those_beside_it_and_none_of_the_next_passage() -> None:
-    near = np.array([0.2, 1.0, 0.0, 0.4, 0.4], dtype=np.float32)
-    scores = line_scores(np.array([0.5, 0.0], dtype=np.float32), [2, 3], near, np.zeros(5, dtype=np.bool_))
-    of_passage = OF_ITS_PASSAGE * 0.5
-    lifted = [0.2 + OF_NEIGHBOUR * 0.8 + of_passage, 1.0 + of_passage, OF_NEIGHBOUR * 0.4, 0.4, 0.4]
-    assert scores == pytest.approx(lifted)
+def test_a_line_lifts_those_beside_it() -> None:
+    assert lifted([0.2, 1.0, 0.0, 0.4]) == pytest.approx([0.2 + OF_NEIGHBOUR * 0.8, 1.0, OF_NEIGHBOUR, 0.4])
+    assert lifted([0.5]) == [0.5]
+
+
+_SCORES = st.lists(st.floats(0, 1), min_size=1, max_size=5)
+
+
+@given(st.lists(_SCORES, max_size=6), st.integers(0, 30))
+def test_lines_come_best_first_and_only_passages_that_may_hold_them_are_cut(
+    scores: list[list[float]], asked: int
+) -> None:
+    candidates = [candidate(own) for own in scores]
+    order = sorted((-score, number, group) for number, own in enumerate(scores) for group, score in enumerate(own))
+    assert list(islice(nearest_lines(candidates), asked)) == [(number, group) for _, number, group in order[:asked]]
+    if 0 < asked <= len(order):
+        worst = -order[asked - 1][0]
+        assert all(max(own) >= worst for own, each in zip(scores, candidates, strict=True) if "lines" in vars(each))

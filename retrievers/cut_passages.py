@@ -1,0 +1,62 @@
+"""The lines of a bank's passages and their tokens: told once for each passage, and ahead of the questions about it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from retrievers.lines import LineGroup, line_groups
+from retrievers.types import Passage, TokenCounter
+
+
+@dataclass(frozen=True, slots=True)
+class CutPassage:
+    """The groups of a passage's lines and the tokens of each with its line end; the blank lines that the passage begins
+    with, which a token may take together with the end of the line above, and the tokens of all its text below them.
+    """
+
+    groups: tuple[LineGroup, ...]
+    tokens: tuple[int, ...]
+    blank: str
+    text_tokens: int
+
+
+class CutPassages:
+    """Those of one bank, kept in memory, some three bytes for each of the text's; thread-safe."""
+
+    def __init__(self, count_tokens: TokenCounter) -> None:
+        self._count_tokens = count_tokens
+        self._known: dict[tuple[str, int], CutPassage] = {}
+
+    def of(self, passage: Passage) -> CutPassage:
+        """The passage's lines; cut and counted where that was not done before."""
+        key = passage.content_id, passage.start_line
+        found = self._known.get(key)
+        if found is None:
+            self._known[key] = found = cut_passage(passage, self._count_tokens)
+        return found
+
+    def prepare(self, passages: Iterable[Passage], stop: threading.Event) -> None:
+        """Cut and count all of these that are not known, until `stop` is set, and forget all others."""
+        before, self._known = self._known, {}
+        for passage in passages:
+            if stop.is_set():
+                return
+            key = passage.content_id, passage.start_line
+            if (known := before.get(key)) is not None:
+                self._known[key] = known
+            else:
+                self.of(passage)
+                # A request that waits for the interpreter goes first.
+                time.sleep(0)
+
+
+def cut_passage(passage: Passage, count_tokens: TokenCounter) -> CutPassage:
+    """Its lines, by a `count_tokens` whose counts of lines add up; see `by_lines`."""
+    groups = tuple(line_groups(passage))
+    tokens = tuple(count_tokens(f"{group.text}\n") for group in groups)
+    text = passage.text
+    begin = text.rfind("\n", 0, len(text) - len(text.lstrip())) + 1
+    return CutPassage(groups, tokens, text[:begin], count_tokens(text[begin:]))
