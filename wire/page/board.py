@@ -45,7 +45,12 @@ class Board:
 
     async def _requests(self) -> str:
         recent = self._service.recent
-        return render("requests.html", requests=recent.requests, switching_today_s=recent.switching_today_s)
+        return render(
+            "requests.html",
+            requests=recent.requests,
+            switching_today_s=recent.switching_today_s,
+            counted_since=recent.counted_since,
+        )
 
     async def _banks(self) -> str:
         enabled = self._service.settings.memory.enabled

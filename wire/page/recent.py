@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -12,6 +13,10 @@ from wire.journal import RequestJournal
 KEPT = 50
 # Ollama reports tens of milliseconds for a model that was loaded all along.
 LEAST_SWITCH_S = 0.2
+
+
+def _now() -> datetime:
+    return datetime.now().astimezone()
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +45,10 @@ class PastRequest:
 class RecentRequests:
     """The last `KEPT` requests that were routed, and the seconds that loading models took today."""
 
-    def __init__(self) -> None:
+    def __init__(self, now: Callable[[], datetime] = _now) -> None:
+        self._now = now
         self._requests: deque[PastRequest] = deque(maxlen=KEPT)
+        self._started = now()
         self._day: date | None = None
         self._switching_s = 0.0
 
@@ -52,8 +59,13 @@ class RecentRequests:
 
     @property
     def switching_today_s(self) -> float:
-        """Seconds since local midnight that requests waited for a model to be loaded."""
-        return self._switching_s if self._day == _now().date() else 0.0
+        """Seconds that requests waited for a model to be loaded, since local midnight or `counted_since`."""
+        return self._switching_s if self._day == self._now().date() else 0.0
+
+    @property
+    def counted_since(self) -> str:
+        """From when that is: nothing is known of the day before this service was started."""
+        return "today" if self._started.date() < self._now().date() else f"since the start at {self._started:%H:%M}"
 
     def find(self, request_id: str) -> PastRequest | None:
         """One of them by its id."""
@@ -66,7 +78,7 @@ class RecentRequests:
         finished = journal.finished
         past = PastRequest(
             id=journal.request_id,
-            at=_now(),
+            at=self._now(),
             dialect=journal.dialect,
             outcome=journal.outcome,
             routed=journal.routed,
@@ -80,7 +92,3 @@ class RecentRequests:
             self._day, self._switching_s = past.at.date(), 0.0
         if past.timings and past.timings.load_s >= LEAST_SWITCH_S:
             self._switching_s += past.timings.load_s
-
-
-def _now() -> datetime:
-    return datetime.now().astimezone()

@@ -96,7 +96,7 @@ def _file_row(file: FileReply) -> tuple[str, ...]:
 def _passage(passage: PassageReply) -> tuple[RenderableType, ...]:
     where = f"{passage.source}:{passage.start_line}-{passage.end_line}"
     heading = f"  {passage.heading}" if passage.heading else ""
-    score = "" if passage.score is None else f"  {passage.score:.2f}"
+    score = "" if passage.score is None else f"  similarity {passage.score:.2f}"
     return (
         Text(f"{where}{heading}{score}", style="bold"),
         Padding(Text(passage.text.strip()), (0, 0, 1, 2)),

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import re
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import pytest
 from tests.retrievers.memory_support import two_core_files, write_bank
 from tests.support.scripted_ollama import ScriptedOllama
 from tests.support.service import Running, running_service
+from wire.page.recent import RecentRequests
 
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)>"
 LIMIT_S = 10.0
@@ -88,6 +90,15 @@ async def test_a_load_counts_as_seconds_lost_to_switches(running: Running) -> No
     assert past.timings is not None
     expected = past.timings.load_s if past.timings.load_s >= 0.2 else 0.0
     assert running.service.recent.switching_today_s == pytest.approx(expected)
+
+
+def test_of_a_day_before_its_start_nothing_is_claimed() -> None:
+    """The page told of "0 s today" after a restart at noon."""
+    noon = datetime(2026, 3, 1, 12, 5, tzinfo=UTC)
+    days = iter((noon, noon + timedelta(hours=3), noon + timedelta(hours=20)))
+    recent = RecentRequests(lambda: next(days))
+    assert recent.counted_since == "since the start at 12:05"
+    assert recent.counted_since == "today"
 
 
 async def test_trying_asks_no_model_and_shows_why(running: Running) -> None:
