@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import groupby
 from typing import Any
 
 import orjson
@@ -39,7 +40,7 @@ def as_chat(request: CountRequest) -> ChatRequest:
     system = [{"role": "system", "content": _system_text(request.system)}] if request.system else []
     chat: Json = {
         "model": request.model,
-        "messages": [*system, *(turn for message in request.messages for turn in _turns(message))],
+        "messages": [*system, *_turns(request.messages)],
         "tools": [_tool(tool.name, tool.description, tool.input_schema) for tool in request.tools or []] or None,
         "reasoning_effort": _effort(request),
     }
@@ -80,7 +81,30 @@ def _system_text(content: SystemContent) -> str:
     return "\n\n".join(block.text for block in content if not block.text.startswith(_ACCOUNTING))
 
 
-def _turns(message: Message) -> Iterator[Json]:
+def _turns(messages: Sequence[Message]) -> list[Json]:
+    turns: list[Json] = []
+    for tells, group in groupby(messages, key=lambda message: isinstance(message, SystemMessage)):
+        new = [turn for message in group for turn in _turns_of(message)]
+        if tells and turns:
+            _remind(turns, "\n\n".join(turn["content"] for turn in new))
+        else:
+            turns += new
+    return turns
+
+
+def _remind(turns: list[Json], text: str) -> None:
+    """Instructions in the midst, in the form in which Claude Code gave them before the API had such messages.
+
+    Most of Ollama's templates put whatever system messages say at the front: the model would read all anew.
+    """
+    reminder = {"type": "text", "text": f"<system-reminder>\n{text}\n</system-reminder>\n\n"}
+    if turns[-1]["role"] != "user":
+        turns.append({"role": "user", "content": []})
+    said = turns[-1]["content"]
+    turns[-1]["content"] = [reminder, *([{"type": "text", "text": said}] if isinstance(said, str) else said)]
+
+
+def _turns_of(message: Message) -> Iterator[Json]:
     match message:
         case SystemMessage():
             yield {"role": "system", "content": _system_text(message.content)}

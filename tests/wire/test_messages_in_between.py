@@ -1,0 +1,53 @@
+"""Claude Code gives instructions behind a person's words, or a tool's result: then no memory was looked up for them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from chains.turn import Turn
+from wire.messages_parse import as_chat
+from wire.messages_request import MessagesRequest
+from wire.parse import parse_turn
+from wire.validate import validated
+
+SKILLS = {"role": "system", "content": "These skills are there."}
+MORE = {"role": "system", "content": [{"type": "text", "text": "Be brief."}]}
+TOLD = "<system-reminder>\nThese skills are there.\n\nBe brief.\n</system-reminder>\n\n"
+ASKED = {"role": "user", "content": "read a.txt @deep"}
+CALLED = {"role": "assistant", "content": [{"type": "tool_use", "id": "c", "name": "Read", "input": {}}]}
+RESULT = {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "c", "content": "hi"}]}
+
+
+def turn_of(*messages: dict[str, Any]) -> Turn:
+    body = {"model": "m", "max_tokens": 9, "system": "You help.", "messages": messages}
+    return parse_turn(as_chat(validated(MessagesRequest, body)), {}).turn
+
+
+def said(turn: Turn) -> list[tuple[str, str]]:
+    return [(message.type, message.text) for message in turn.messages]
+
+
+def test_a_persons_words_stay_the_last_ones() -> None:
+    turn = turn_of(ASKED, SKILLS, MORE)
+    assert said(turn) == [("system", "You help."), ("human", f"{TOLD}read a.txt")]
+    assert (turn.person_text, turn.person_index, turn.from_machine, turn.mark) == (
+        "read a.txt",
+        1,
+        False,
+        "memory_analysis",
+    )
+
+
+def test_the_conversation_goes_on_with_what_it_began_with() -> None:
+    begun, later = turn_of(ASKED, SKILLS, MORE), turn_of(ASKED, SKILLS, MORE, CALLED, RESULT, SKILLS, MORE)
+    assert said(later)[:2] == said(begun)
+    assert said(later)[3:] == [("tool", "hi"), ("human", TOLD)]
+    assert (later.person_text, later.from_machine) == ("read a.txt", True)
+
+
+def test_instructions_before_anything_else_stay_there() -> None:
+    assert said(turn_of(SKILLS, MORE, ASKED))[:3] == [
+        ("system", "You help."),
+        ("system", "These skills are there."),
+        ("system", "Be brief."),
+    ]
