@@ -29,13 +29,9 @@ class Alarm:
         if self._timer is None or due < self._timer.when():
             self._look_at(due)
 
-    def unset(self) -> None:
-        """Do not ring until it is set again."""
-        self._due = math.inf
-
     def close(self) -> None:
         """Never ring any more."""
-        self.unset()
+        self._due = math.inf
         if self._timer is not None:
             self._timer.cancel()
 

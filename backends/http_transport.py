@@ -67,7 +67,7 @@ class _Body(httpx.AsyncByteStream):
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         with _as_httpx():
-            async for piece in self._response.content.iter_any():
+            while piece := await self._response.content.readany():
                 yield piece
 
     async def aclose(self) -> None:

@@ -58,6 +58,8 @@ class Deadline:
 
     def saw(self, chunk: Mapping[str, Any]) -> None:
         """Take note of a chunk, which may be the answer's first piece."""
+        if self._started:
+            return
         message = chunk.get("message")
         if isinstance(message, dict) and any(message.get(key) for key in ("content", "thinking", "tool_calls")):
             self._started = True
@@ -79,7 +81,6 @@ class Deadline:
                 raise self._over() from None
             raise
         finally:
-            self._alarm.unset()
             self._waiting = None
 
     def close(self) -> None:

@@ -72,7 +72,7 @@ async def _read_answer(
         async for chunk in chunks:
             for event in reader.take(chunk):
                 yield event
-            if reader.stopped:
+            if request.turn.sampling.stop and reader.stopped:
                 break
     for event in reader.end():
         yield event

@@ -68,8 +68,8 @@ class AnswerReader:
         if reasoning := chunk.additional_kwargs.get("reasoning_content"):
             self._thinks = False  # the server parts it off: none is in the text
             yield ReasoningDelta(str(reasoning))
-        if text := str(chunk.text):
-            yield from self._events(self._text_reader().feed(text))
+        if text := chunk.content if isinstance(chunk.content, str) else str(chunk.text):
+            yield from self._events((self._text or self._text_reader()).feed(text))
         for call in chunk.tool_calls:
             yield from self._rest_of_text()
             yield from self._native_call(call["name"], call["args"])
@@ -116,22 +116,24 @@ class AnswerReader:
             if isinstance(each, ReasoningDelta):
                 yield each
             elif isinstance(each, str):
-                yield from self._words(each)
+                if delta := self._words(each):
+                    yield delta
             else:
                 for call in each.calls:
                     self._repairs.append("tool_call_in_text")
                     yield from self._call(call)
 
-    def _words(self, text: str) -> Iterator[TextDelta]:
+    def _words(self, text: str) -> TextDelta | None:
         """Blanks that lead up to nothing are no answer, and text beside a call that was asked for is none either."""
         if self._must_call:
             self._bound.append(text)
         elif self._spoke or text.strip(BLANKS):
             self._spoke = True
-            yield TextDelta(self._blanks + text)
-            self._blanks = ""
+            words, self._blanks = self._blanks + text, ""
+            return TextDelta(words)
         else:
             self._blanks += text
+        return None
 
     def _native_call(self, name: str, arguments: Mapping[str, Any]) -> Iterator[ToolCallMade]:
         if not self._turn.offers_tools or (self._must_call and name not in self._toolbox.names):

@@ -22,6 +22,7 @@ class TextReader:
     def __init__(self, toolbox: Toolbox | None, stops: Sequence[str], *, thinking_opened: bool) -> None:
         self._thinking = ThinkingSplitter(opened=thinking_opened)
         self._stops = StopCutter(stops)
+        self._cuts_nothing = not any(stops)
         self._recogniser = None if toolbox is None else ToolCallRecogniser(toolbox)
 
     @property
@@ -34,8 +35,10 @@ class TextReader:
         """Whether there was thinking in the text."""
         return self._thinking.found
 
-    def feed(self, piece: str) -> list[Read]:
+    def feed(self, piece: str) -> Sequence[Read]:
         """What is certain after a piece."""
+        if self._cuts_nothing and self._thinking.is_over:
+            return self._words(piece)
         return self._read(self._thinking.feed(piece))
 
     def finish(self) -> list[Read]:

@@ -29,13 +29,13 @@ class ThinkingSplitter:
         self._text = StreamedText(MAX_UNOPENED_CHARS)
         self._said: list[Said] = []
         self.found = False
-        self._is_over = False
+        self.is_over = False
         self._parser = self._answer()
         next(self._parser)
 
     def feed(self, piece: str) -> list[Said]:
         """Take in a piece."""
-        if self._is_over:
+        if self.is_over:
             return [TextDelta(piece)]
         self._text.feed(piece)
         next(self._parser)
@@ -65,7 +65,7 @@ class ThinkingSplitter:
         while True:
             if text := self._text.settle():
                 self._said.append(TextDelta(text))
-            self._is_over = True
+            self.is_over = True
             if not (yield from self._text.peek()):
                 return
             self._text.take_rest()

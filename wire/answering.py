@@ -199,6 +199,8 @@ class StreamResponse(AnswerResponse):
         elif len(self._unsent) >= MOST_AT_ONCE_EVENTS:
             await self._flush(send)
             await asyncio.sleep(0)
+        else:
+            return await inbox.next()
         silence.set_in(self._pace.heartbeat_s)
         while (event := await inbox.next_or_nudged()) is None:
             await self._flush(send)

@@ -25,11 +25,16 @@ def first_chunk(stamp: Stamp, router: Mapping[str, Any] | None = None) -> dict[s
     return _chunk(stamp, {"role": "assistant", "content": ""}) | _told(router)
 
 
+def text_chunk(stamp: Stamp, text: str) -> dict[str, Any]:
+    """A piece of the answer."""
+    return _chunk(stamp, {"content": text})
+
+
 def event_chunk(stamp: Stamp, event: RouterEvent) -> dict[str, Any] | None:
     """One event as a chunk; None for what a client does not see."""
     match event:
         case TextDelta():
-            return _chunk(stamp, {"content": event.text})
+            return text_chunk(stamp, event.text)
         case ReasoningDelta():
             return _chunk(stamp, {"reasoning_content": event.text})
         case ToolCallMade():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from contextvars import Context
@@ -82,7 +83,7 @@ class Run:
             self._ended.set()
 
     def _tell(self, event: RouterEvent) -> None:
-        if isinstance(event, Progress):
+        if not self.begun and isinstance(event, Progress):
             self._told.append(event)
         else:
             self.begun = True
@@ -93,7 +94,7 @@ class Run:
         does not hold the model up.
         """
         for inbox in tuple(self.inboxes):
-            if inbox.is_behind and len(self.inboxes) > 1:
+            if len(self.inboxes) > 1 and inbox.is_behind:
                 inbox.leave_behind()
                 self.inboxes.remove(inbox)
             else:
@@ -104,7 +105,8 @@ class Inbox:
     """What one client still has to be sent; an error of the run's is raised where the next event would come."""
 
     def __init__(self, journal: RequestJournal, ended: asyncio.Event) -> None:
-        self._queue: asyncio.Queue[RouterEvent | RouterError | None] = asyncio.Queue()
+        self._items: deque[RouterEvent | RouterError] = deque()
+        self._waiting: asyncio.Future[None] | None = None
         self._journal = journal
         self._ended = ended
         self._left_behind = False
@@ -117,26 +119,28 @@ class Inbox:
     @property
     def is_behind(self) -> bool:
         """Whether the client has long not read."""
-        return self._queue.qsize() >= MAX_BEHIND_EVENTS
+        return len(self._items) >= MAX_BEHIND_EVENTS
 
     @property
     def has_next(self) -> bool:
         """Whether `next` would return at once."""
-        return not self._queue.empty()
+        return bool(self._items)
 
     def put(self, item: RouterEvent | RouterError) -> None:
         """Take it in."""
         if not isinstance(item, RouterError):
             self._journal.saw(item)
-        self._queue.put_nowait(item)
+        self._items.append(item)
+        self.nudge()
 
     def leave_behind(self) -> None:
         """Nothing more comes; what is here is still read."""
         self._left_behind = True
 
     def nudge(self) -> None:
-        """Let `next_or_nudged` return without an event."""
-        self._queue.put_nowait(None)
+        """Let a waiting `next_or_nudged` return, also without an event."""
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_result(None)
 
     async def next(self) -> RouterEvent:
         """The next event; raises the `RouterError` the run ended with, `UpstreamBroken` past its last event."""
@@ -146,9 +150,16 @@ class Inbox:
 
     async def next_or_nudged(self) -> RouterEvent | None:
         """The same; None if a `nudge` comes first."""
-        if self._left_behind and self._queue.empty():
-            raise UpstreamBroken("This answer was read too slowly, while another client reads the same one: ask again.")
-        item = await self._queue.get()
+        if not self._items:
+            if self._left_behind:
+                raise UpstreamBroken(
+                    "This answer was read too slowly, while another client reads the same one: ask again."
+                )
+            self._waiting = asyncio.get_running_loop().create_future()
+            await self._waiting
+            if not self._items:
+                return None
+        item = self._items.popleft()
         if isinstance(item, RouterError):
             raise item
         return item

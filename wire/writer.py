@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from chains.events import Finished, RouterEvent, Usage
+import orjson
+
+from chains.events import Finished, RouterEvent, TextDelta, Usage
 from config.errors import RouterError
-from wire.chunks import Stamp, completion, error_chunk, event_chunk, first_chunk, usage_chunk
+from wire.chunks import Stamp, completion, error_chunk, event_chunk, first_chunk, text_chunk, usage_chunk
 from wire.sse import DONE, HEARTBEAT, encode
 
 Explanation = Mapping[str, Any] | None
@@ -55,11 +57,15 @@ class ChatWriter:
         self._stamp = stamp
         self._include_usage = include_usage
         self._lenient_end = lenient_end
+        # All but the words is the same in each piece of text.
+        self._before_text, _, self._after_text = encode(text_chunk(stamp, "")).rpartition(b'""')
 
     def opened(self, explanation: Explanation) -> bytes:
         return encode(first_chunk(self._stamp, explanation))
 
     def event(self, event: RouterEvent) -> bytes:
+        if isinstance(event, TextDelta):
+            return self._before_text + orjson.dumps(event.text) + self._after_text
         chunk = event_chunk(self._stamp, event)
         return encode(chunk) if chunk else b""
 
