@@ -106,7 +106,7 @@ def _ends_a_plan(state: RouterState, events: list[AnswerEvent]) -> bool:
 
 async def _stream(state: RouterState, deps: Deps, tell: Teller) -> _Answered:
     card, ledger, turn = state["card"], state["ledger"], state["turn"]
-    traced = await trace_prompt(state, deps)
+    traced = trace_prompt(state, deps)
     routed = Routed(
         state["decision"],
         ledger,

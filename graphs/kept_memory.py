@@ -14,7 +14,8 @@ from chains.counting import TokenCounts, count_text
 from chains.ledger import MIN_ANSWER_TOKENS, Ledger, Measured
 from chains.turn import Turn
 from graphs.deps import Deps
-from graphs.sessions import Known, Sessions
+from graphs.known import Known
+from graphs.sessions import Sessions
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +54,8 @@ async def find_kept(
         for index, message in enumerate(turn.messages)
         if isinstance(message, HumanMessage) and index >= known.messages and index != asks
     }
-    wanted = [*known.blocks.values(), *(key for keys in places.values() for key in keys)]
-    found = await deps.sessions.blocks_of(wanted, touch=touch)
-    blocks = {index: found[key] for index, key in known.blocks.items() if key in found}
+    found = await deps.sessions.blocks_of([key for keys in places.values() for key in keys], touch=touch)
+    blocks = {index: known.texts[key] for index, key in known.blocks.items() if key in known.texts}
     blocks |= {index: next((found[key] for key in keys if key in found), "") for index, keys in places.items()}
     tried = None if asks is None else await _tried(chain[asks], known, deps.sessions, touch=touch)
     return Kept({index: block for index, block in sorted(blocks.items()) if block}, asks, tried)

@@ -24,7 +24,7 @@ from config.schema import Role
 from config.settings import MemorySettings
 from graphs.deps import Deps
 from graphs.kept_memory import Kept, count_blocks, find_kept
-from graphs.sessions import Known
+from graphs.known import Known
 from graphs.state import RouteUpdate
 
 ARBITER: Role = "memory_fast"
@@ -44,10 +44,9 @@ async def plan(turn: Turn, deps: Deps, *, dry: bool = False) -> RouteUpdate:
     cards = await deps.models.cards()
     largest = max(card.window_tokens for card in cards.values())
     place = place_of(turn.workspace, deps.memory_settings)
-    (measured, chain, loose), occupancy = await asyncio.gather(
-        asyncio.to_thread(_measure, turn, largest, place, deps), deps.models.occupancy()
+    (measured, chain, loose, known), occupancy = await asyncio.gather(
+        asyncio.to_thread(_look_at, turn, largest, place, deps, touch=not dry), deps.models.occupancy()
     )
-    known = await _known(turn, chain, loose, place, deps=deps, touch=not dry)
     conversation = turn.session or known.conversation
     key = session_key(conversation, place=place) if conversation else None
     kept = await find_kept(turn, chain, measured, known, conversation=key, deps=deps, touch=not dry)
@@ -87,6 +86,7 @@ async def plan(turn: Turn, deps: Deps, *, dry: bool = False) -> RouteUpdate:
         "measured": measured,
         "correction": _correction(parts, card, deps),
         "kept": kept,
+        "last_request": known.last_request,
         "conversation": conversation or deps.new_id(),
         "question": question,
         "query_vector": vector,
@@ -136,19 +136,21 @@ def place_of(workspace: Path | None, settings: MemorySettings) -> str:
     return "\0".join(str(path) for path in (workspace or settings.default_workspace, *settings.workspace_roots))
 
 
-def _measure(turn: Turn, largest_window: int, place: str, deps: Deps) -> tuple[Measured, list[str], list[str]]:
+def _look_at(
+    turn: Turn, largest_window: int, place: str, deps: Deps, *, touch: bool
+) -> tuple[Measured, list[str], list[str], Known]:
+    """The size, the fingerprints and the conversation so far, with one hop to a thread for all of it.
+
+    A person's newest message is no part of the conversation: two tasks may begin with the same words.
+    """
     measured = measure(turn, deps.counts, largest_window=largest_window)
+    chain = fingerprints(turn.messages, place=place)
     loose = loose_fingerprints(turn.messages, [digest for digest, _ in measured.messages], place=place)
-    return measured, fingerprints(turn.messages, place=place), loose
-
-
-async def _known(turn: Turn, chain: list[str], loose: list[str], place: str, *, deps: Deps, touch: bool) -> Known:
-    """The conversation so far. A person's newest message is no part of it: two tasks may begin with the same words."""
     so_far, newest = (chain, None) if turn.from_machine else (chain[:-1], chain[-1])
-    key = session_key(turn.session, place=place) if turn.session else ""
-    return await deps.sessions.find(
-        so_far, loose=loose[: len(so_far)], newest=newest, session=turn.session, session_key=key, touch=touch
+    known = deps.sessions.find(
+        so_far, loose=loose[: len(so_far)], newest=newest, session=turn.session, place=place, touch=touch
     )
+    return measured, chain, loose, known
 
 
 async def _embedded(words: str, deps: Deps) -> list[float] | None:

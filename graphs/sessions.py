@@ -16,13 +16,14 @@ from typing import Any
 import structlog
 from langgraph.store.base import BaseStore, GetOp, Item, Op, PutOp, Result, SearchOp
 
-from chains.conversation import digest_of
-from chains.lock import Held
-from config.schema import ROLES
+from chains.conversation import digest_of, session_key
+from graphs.known import Known, blocks_in, first_known, held_by
 
 CONVERSATIONS = ("conversations",)
 BLOCKS = ("blocks",)
 MAX_PREFIXES = 200
+# A request goes on from the one before by an answer and some results of tools, by two kinds of fingerprints.
+AS_A_RULE_WITHIN = 16
 MAX_RECORDS = 20_000
 # Finding the oldest reads all records while the store waits, so it is done only once this share has been added.
 TRIM_SHARE, TRIM_AT_LEAST = 1 / 20, 50
@@ -31,22 +32,9 @@ DELETED_AT_ONCE = 100
 # A client that got no answer asks again within this: six times in a minute, or when a person presses retry.
 RETRY_WITHIN_S = 600
 
+Namespace = tuple[str, ...]
+
 log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """What is known of the conversation a request goes on with; nothing for a new one.
-
-    Of its first `messages` messages it is known which memory block stands in which (`blocks`: index → key).
-    `answered` tells that the newest message was answered before, by whomever it was asked.
-    """
-
-    conversation: str | None = None
-    held: Held | None = None
-    messages: int = 0
-    blocks: Mapping[int, str] = field(default_factory=dict)
-    answered: bool = False
 
 
 @dataclass(slots=True)
@@ -71,45 +59,51 @@ class Sessions:
         """After how many records written the oldest beyond the bound are deleted."""
         return max(TRIM_AT_LEAST, int(self.max_records * TRIM_SHARE))
 
-    async def find(
+    def find(
         self,
         chain: Sequence[str],
         *,
         loose: Sequence[str] = (),
         newest: str | None = None,
         session: str | None = None,
-        session_key: str = "",
+        place: str = "",
         touch: bool = True,
     ) -> Known:
-        """The conversation whose longest known prefix these fingerprints share.
+        """The conversation whose longest known prefix these fingerprints share. Blocks: to be called in a thread.
 
         A prefix that two conversations had in common tells neither; it tells the role where both had the same. `loose`
         are the fingerprints that know a conversation again where the client wrote its system prompt anew. With
-        `session`, an id that the client sent, only that session's own records count, the last one under `session_key`
-        where no prefix is known. `newest` is the fingerprint of a message that is not looked for. `touch` puts off the
-        expiry of what is read.
+        `session`, an id that the client sent, only that session's own records count, its last one where no prefix is
+        known. `newest` is the fingerprint of a message that is not looked for. `place` is the conversation's project.
+        `touch` puts off the expiry of what is found.
         """
         messages = {key: number for each in (chain, loose) for number, key in list(enumerate(each, 1))[-MAX_PREFIXES:]}
-        prefixes = sorted(messages, key=lambda key: -messages[key])
-        keys = [*prefixes, session_key] if session else prefixes
-        found = await self._get(CONVERSATIONS, [*keys, *([newest] if newest else [])], touch=touch)
-        for key in keys:
-            record = found.get(key)
-            if record is None or (session and record.get("conversation") != session):
-                continue
-            blocks = record.get("blocks") or {}
-            return Known(
-                str(record.get("conversation") or "") or None,
-                _held(record),
-                messages=messages.get(key, 0),
-                blocks={int(index): str(block) for index, block in blocks.items()},
-                answered=newest in found,
-            )
-        return Known(answered=newest in found)
-
-    async def last_request(self, key: str, *, touch: bool = True) -> Mapping[str, Any]:
-        """The record that `keep_conversation` was given last under this key; empty where there is none."""
-        return (await self._get(CONVERSATIONS, [key], touch=touch)).get(key, {})
+        keys = sorted(messages, key=lambda key: -messages[key])
+        if session:
+            keys.append(session_key(session, place=place))
+        first, rest = keys[:AS_A_RULE_WITHIN], keys[AS_A_RULE_WITHIN:]
+        found = self._read([(CONVERSATIONS, key) for key in ([newest, *first] if newest else first)])
+        answered = newest in found
+        if not (key := first_known(keys, found, session)):
+            found = self._read([(CONVERSATIONS, key) for key in rest])
+            key = first_known(rest, found, session)
+        if not key:
+            return Known(answered=answered)
+        record = found[key]
+        conversation = session or record.get("conversation") or None
+        last = session_key(conversation, place=place) if conversation else ""
+        blocks = blocks_in(record)
+        beside = [(CONVERSATIONS, key), (CONVERSATIONS, last), *((BLOCKS, block) for block in blocks.values())]
+        also = self._read(beside, touch=touch)
+        return Known(
+            conversation,
+            held_by(record),
+            messages=messages.get(key, 0),
+            blocks=blocks,
+            texts={block: also[block]["block"] for block in blocks.values() if block in also},
+            answered=answered,
+            last_request=also.get(last, {}),
+        )
 
     async def blocks_of(self, keys: Sequence[str], *, touch: bool = True) -> dict[str, str]:
         """The memory blocks under these keys, of texts or of places."""
@@ -161,20 +155,24 @@ class Sessions:
             prefixes = {key: _merged(known.get(key), record) for key in fingerprints}
             self.store.batch(self._puts(CONVERSATIONS, {**prefixes, **{key: dict(last[key]) for key in last}}))
 
-    async def _get(
-        self, namespace: tuple[str, ...], keys: Sequence[str], *, touch: bool = True
-    ) -> dict[str, dict[str, Any]]:
+    async def _get(self, namespace: Namespace, keys: Sequence[str], *, touch: bool = True) -> dict[str, dict[str, Any]]:
         if self.store is None or not keys:
             return {}
+        return await asyncio.to_thread(self._read, [(namespace, key) for key in keys], touch=touch)
+
+    def _read(self, places: Sequence[tuple[Namespace, str]], *, touch: bool = False) -> dict[str, dict[str, Any]]:
+        """The records that are there, by key; blocks."""
+        if self.store is None or not places:
+            return {}
         try:
-            items = await self.batch([GetOp(namespace, key, refresh_ttl=touch) for key in keys])
+            items = self.store.batch([GetOp(namespace, key, refresh_ttl=touch) for namespace, key in places])
         except (
             sqlite3.Error,
             ValueError,
         ) as error:  # the store wraps what its refresh of the expiry met in a ValueError
             log.warning("session store cannot be read", error=type(error).__name__)
             return {}
-        return {key: item.value for key, item in zip(keys, items, strict=True) if item is not None}  # type: ignore[union-attr]
+        return {key: item.value for (_, key), item in zip(places, items, strict=True) if isinstance(item, Item)}
 
     async def _put(self, namespace: tuple[str, ...], values: Mapping[str, dict[str, Any]]) -> None:
         await self._written(lambda: self.store and self.store.batch(self._puts(namespace, values)), len(values))
@@ -225,15 +223,3 @@ def _merged(known: Mapping[str, Any] | None, record: Mapping[str, Any]) -> dict[
     same_role = known.get("role") == record.get("role")
     first = {"blocks": known["blocks"]} if "blocks" in known else {}
     return {**record, "conversation": "", **first, **({} if same_role else {"role": ""})}
-
-
-def _held(record: Mapping[str, Any]) -> Held | None:
-    role, mode, tokens = record.get("role"), record.get("mode"), record.get("prompt_tokens")
-    if role not in ROLES:
-        return None
-    return Held(
-        role=role,
-        model=str(record.get("model", "")),
-        mode=mode if mode in {"plan", "act", "yolo"} else "none",
-        prompt_tokens=tokens if isinstance(tokens, int) else 0,
-    )

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from langchain_core.messages import AIMessage, AnyMessage
 from typing_extensions import TypedDict
 
@@ -40,6 +43,7 @@ class RouterState(RouterInput, total=False):
     measured: Measured
     correction: Correction
     kept: Kept
+    last_request: Mapping[str, Any]
     conversation: str
     question: str
     query_vector: list[float] | None
@@ -67,8 +71,8 @@ class RouteUpdate(TypedDict):
 
     `chain` are the messages' fingerprints, `loose` the last one's without regard to the system prompt. `measured` is
     the request's size message by message, `correction` how the model counts what is added to it, `kept` the memory that
-    earlier requests added; `question` are the person's words that tell what is wanted, `query_vector` embeds them where
-    they had to be.
+    earlier requests added, `last_request` the record of the conversation's last one; `question` are the person's words
+    that tell what is wanted, `query_vector` embeds them where they had to be.
     """
 
     turn: Turn
@@ -80,6 +84,7 @@ class RouteUpdate(TypedDict):
     measured: Measured
     correction: Correction
     kept: Kept
+    last_request: Mapping[str, Any]
     conversation: str
     question: str
     query_vector: list[float] | None

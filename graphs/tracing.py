@@ -22,13 +22,13 @@ class Traced:
     sent: Sent
 
 
-async def trace_prompt(state: RouterState, deps: Deps) -> Traced:
+def trace_prompt(state: RouterState, deps: Deps) -> Traced:
     """What is sent, in our count, and how much of it the same model was sent in the conversation's last request."""
     measured, blocks = state["measured"], state["blocks"]
     tokens = block_tokens(blocks, deps.counts)
     placed = {index: (digest_of(block), tokens[index]) for index, block in blocks.items()}
     trace = PromptTrace.of(measured.tools, measured.messages, placed)
-    last = await deps.sessions.last_request(conversation_key(state, deps))
+    last = state["last_request"]
     before = PromptTrace.from_record(last.get("prompt"))
     if before is None:
         return Traced(trace, None, Sent(trace.tokens))

@@ -28,8 +28,8 @@ async def opened(file: Path, ttl_minutes: float = DAYS_14) -> AsyncIterator[Sqli
         yield store
 
 
-async def found(sessions: Sessions, chain: list[str]) -> str | None:
-    return (await sessions.find(chain)).conversation
+def found(sessions: Sessions, chain: list[str]) -> str | None:
+    return sessions.find(chain).conversation
 
 
 def rows(file: Path) -> list[tuple[Any, ...]]:

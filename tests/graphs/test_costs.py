@@ -35,8 +35,8 @@ TOOLS = tuple(
 )
 CHUNKS = 20
 WINDOW_TOKENS = 1_000_000
-STORE_BATCHES = 5
-THREAD_HOPS = 5
+STORE_BATCHES = 4
+THREAD_HOPS = 2
 CALLS_OF_A_TOOL_TURN = 7_000
 CALLS_OF_A_CHUNK = 75
 
@@ -147,6 +147,7 @@ async def test_a_tool_turn_embeds_nothing_and_counts_only_what_is_new(
 async def test_a_tool_turn_goes_to_the_store_a_fixed_number_of_times(context: Deps) -> None:
     await events_of(turn(QUESTION), context)
     short = await calls_of(turn(QUESTION, *loop(2)), context)
+    await events_of(turn(QUESTION, *loop(59)), context)
     long = await calls_of(turn(QUESTION, *loop(60)), context)
     assert short["SqliteStore.batch"] == long["SqliteStore.batch"] <= STORE_BATCHES
     assert short["_WorkItem.run"] == long["_WorkItem.run"] <= THREAD_HOPS

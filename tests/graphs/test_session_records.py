@@ -29,7 +29,7 @@ async def test_nothing_is_kept_without_a_store() -> None:
     await sessions.keep_block("block", ["a"])
     await sessions.keep_conversation(["a"], {"conversation": "c"})
     assert await sessions.blocks_of(["a"]) == {}
-    assert await found(sessions, ["a"]) is None
+    assert found(sessions, ["a"]) is None
 
 
 async def test_records_survive_reopening(tmp_path: Path) -> None:
@@ -39,26 +39,26 @@ async def test_records_survive_reopening(tmp_path: Path) -> None:
         await Sessions(store).keep_conversation(["a"], {"conversation": "c1", "role": "memory_fast"})
     async with opened(tmp_path / "s.sqlite") as store:
         assert await Sessions(store).blocks_of(["x", "b", "a"]) == {"a": "block \u2028 ü", "b": ""}
-        assert await found(Sessions(store), ["a", "later"]) == "c1"
-        assert await found(Sessions(store), []) is None
+        assert found(Sessions(store), ["a", "later"]) == "c1"
+        assert found(Sessions(store), []) is None
 
 
 async def test_the_longest_known_prefix_names_the_conversation() -> None:
     sessions = Sessions(InMemoryStore())
     await sessions.keep_conversation(["1"], {"conversation": "short"})
     await sessions.keep_conversation(["3"], {"conversation": "long"})
-    assert await found(sessions, ["1", "2", "3", "4"]) == "long"
-    assert await found(sessions, ["1", "2"]) == "short"
-    assert await found(sessions, ["0"]) is None
+    assert found(sessions, ["1", "2", "3", "4"]) == "long"
+    assert found(sessions, ["1", "2"]) == "short"
+    assert found(sessions, ["0"]) is None
 
 
 async def test_only_the_newest_prefixes_are_looked_up() -> None:
     sessions = Sessions(InMemoryStore())
     chain = [str(number) for number in range(MAX_PREFIXES + 50)]
     await sessions.keep_conversation(["49"], {"conversation": "too old"})
-    assert await found(sessions, chain) is None
+    assert found(sessions, chain) is None
     await sessions.keep_conversation(["50"], {"conversation": "in reach"})
-    assert await found(sessions, chain) == "in reach"
+    assert found(sessions, chain) == "in reach"
 
 
 async def test_records_expire(tmp_path: Path) -> None:
@@ -93,7 +93,7 @@ async def test_a_broken_store_is_reported_and_does_without() -> None:
         await sessions.keep_block(SECRET, ["a"])
         await sessions.keep_conversation(["a"], {"conversation": SECRET})
         assert await sessions.blocks_of(["a"]) == {}
-        assert await found(sessions, ["a"]) is None
+        assert found(sessions, ["a"]) is None
     reading, writing = "session store cannot be read", "session store cannot be written"
     assert [entry["event"] for entry in logs] == [writing, writing, reading, reading]
     assert all(entry["log_level"] == "warning" and entry["error"] == "OperationalError" for entry in logs)
@@ -114,7 +114,7 @@ async def test_long_conversations_fit_one_query(tmp_path: Path, count: int) -> N
         keys = [str(number) for number in range(count)]
         await Sessions(store).keep_block("block", [keys[-1]])
         assert await Sessions(store).blocks_of(keys) == {keys[-1]: "block"}
-        assert await found(Sessions(store), keys) is None
+        assert found(Sessions(store), keys) is None
 
 
 async def test_the_oldest_records_beyond_the_bound_are_deleted(tmp_path: Path) -> None:
@@ -126,8 +126,8 @@ async def test_the_oldest_records_beyond_the_bound_are_deleted(tmp_path: Path) -
         for number in range(1, 160):
             await sessions.keep_conversation([f"c{number}"], {"conversation": "c"})
             await sessions.keep_block("block", [f"b{number}"])
-        assert await found(sessions, ["c159"]) == "c"
-        assert await found(sessions, ["c0"]) is None
+        assert found(sessions, ["c159"]) == "c"
+        assert found(sessions, ["c0"]) is None
         assert await sessions.blocks_of(["b0", "b159"]) == {"b159": "block"}
     kept = [prefix for prefix, *_ in rows(tmp_path / "s.sqlite")]
     assert all(100 <= kept.count(prefix) <= 100 + TRIM_AT_LEAST for prefix in ("conversations", "blocks"))
@@ -162,9 +162,9 @@ async def test_looking_without_touching_leaves_the_expiry(tmp_path: Path) -> Non
         await Sessions(store).keep_conversation(["a"], {"conversation": "c"})
         before = rows(file)
         await asyncio.sleep(1.1)
-        await Sessions(store).find(["a"], touch=False)
+        Sessions(store).find(["a"], touch=False)
         assert rows(file) == before
-        await Sessions(store).find(["a"])
+        Sessions(store).find(["a"])
         assert rows(file) != before
 
 
@@ -174,7 +174,7 @@ async def test_the_store_writes_ahead_and_survives_many_writers(tmp_path: Path) 
         assert (tmp_path / f"{SESSIONS_FILE}-wal").exists()
         writes = (Sessions(stores[n % 2]).keep_conversation([f"k{n}"], {"conversation": str(n)}) for n in range(60))
         await asyncio.gather(*writes)
-        names = [await found(Sessions(stores[0]), [f"k{n}"]) for n in range(60)]
+        names = [found(Sessions(stores[0]), [f"k{n}"]) for n in range(60)]
     assert names == [str(n) for n in range(60)]
 
 
@@ -188,7 +188,7 @@ async def test_conversations_of_all_lengths_cost_no_memory_that_stays(tmp_path: 
         chain = [f"{number:032x}" for number in range(200)]
         before = used()
         for length in range(1, len(chain), 2):
-            await sessions.find(chain[:length], loose=[key[::-1] for key in chain[:length]])
+            sessions.find(chain[:length], loose=[key[::-1] for key in chain[:length]])
         for number in range(8):
             await sessions.keep_conversation(chain[: TRIM_AT_LEAST + number], {"conversation": "c"})
         kept_bytes = used() - before

@@ -164,7 +164,7 @@ async def test_two_that_are_the_same_to_the_last_byte_are_nobodys_but_keep_their
     one, other = await known(store, turn("fix it")), await known(store, turn("fix it"))
     sessions = Sessions(store)
     chain = fingerprints([*turn("fix it").messages, AIMessage("x")], place=str(WORKSPACE))
-    found_ = await sessions.find(chain)
+    found_ = sessions.find(chain)
     assert found_.conversation is None
     assert found_.held is not None
     assert found_.held.role == "implementation"
