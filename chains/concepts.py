@@ -189,4 +189,4 @@ def _concepts_of_word(word: str) -> frozenset[int]:
         for start in range(len(word)):
             for length in range(1, _MAX_UNSPACED + 1):
                 found |= _UNSPACED_PARTS.get(word[start : start + length], _NONE)
-    return frozenset(found)
+    return frozenset(found) or _NONE  # most words have none, and each empty set takes 200 bytes
