@@ -7,7 +7,6 @@ import gc
 import logging
 import os
 import signal
-import socket
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
@@ -15,7 +14,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from importlib import metadata
-from ipaddress import ip_address
 
 if __name__ == "__main__":
     # The imports below take a second or two: a stop meanwhile is one in good order, and there is nothing to collect.
@@ -31,7 +29,6 @@ from chains.classifier import Classifier
 from chains.counting import count_text, warm_up
 from chains.decide import Router
 from chains.seconds import Speed
-from config.errors import ConfigError
 from config.load import load_settings
 from config.schema import ROLES, RoleSettings
 from config.settings import Settings
@@ -48,6 +45,7 @@ from retrievers.stores.choice import choose_store
 from retrievers.types import Embedder
 from wire.allocator import share_one_arena
 from wire.app import create_app
+from wire.listening import is_loopback, listen
 from wire.logs import set_up_logging
 from wire.request_id import random_id
 from wire.service import RouterService
@@ -224,41 +222,13 @@ def build_default_app() -> FastAPI:
     return build_app(settings)
 
 
-def _listen(settings: Settings) -> socket.socket:
-    """The listening socket; raises `ConfigError` where host or port cannot be had, or would be open to everybody."""
-    server = settings.server
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            server.host, server.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        if settings.api_key is None and not ip_address(str(address[0]).partition("%")[0]).is_loopback:
-            raise ConfigError(
-                f"Other machines could use models and read memory banks through {server.host} ({address[0]}) without a "
-                "key: set API_KEY to a secret of yours, or HOST=127.0.0.1."
-            )
-        listening = socket.socket(family, kind, protocol)
-        if sys.platform != "win32":
-            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind(address)
-    except socket.gaierror as error:
-        raise ConfigError(
-            f"HOST={server.host} is no address of this machine ({error.strerror}): set HOST=127.0.0.1, or unset it."
-        ) from error
-    except OSError as error:
-        raise ConfigError(
-            f"Cannot listen on {server.host} port {server.port} ({error.strerror}): stop what listens there, or choose "
-            f"another with PORT={server.port + 1}."
-        ) from error
-    return listening
-
-
 def serve(settings: Settings) -> None:
     """Serve until stopped; raises `ConfigError` where the configuration cannot be served."""
     share_one_arena()
     choose_store(settings.memory, settings.qdrant_api_key)
-    listening = _listen(settings)
+    listening = listen(settings)
     set_up_logging(settings.logging)
-    if not ip_address(listening.getsockname()[0].partition("%")[0]).is_loopback:
+    if not is_loopback(listening.getsockname()[0]):
         log.warning("whoever has the key can use the service from other machines; the way there is not encrypted")
     RouterServer(build_app(settings), settings).run(sockets=[listening])
 
