@@ -47,6 +47,8 @@ async def plan(turn: Turn, deps: Deps, *, dry: bool = False) -> RouteUpdate:
     (measured, chain, loose, known), occupancy = await asyncio.gather(
         asyncio.to_thread(_look_at, turn, largest, place, deps, touch=not dry), deps.models.occupancy()
     )
+    if known.answered and not known.messages and not turn.session and not dry:
+        await deps.sessions.share(chain[-1])  # its answer may be broken off, and then nothing else parts the two
     conversation = turn.session or known.conversation
     key = session_key(conversation, place=place) if conversation else None
     kept = await find_kept(turn, chain, measured, known, conversation=key, deps=deps, touch=not dry)

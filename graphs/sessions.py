@@ -98,7 +98,7 @@ class Sessions:
         return Known(
             conversation,
             held_by(record),
-            messages=messages.get(key, 0),
+            messages=messages.get(key, 0) if "blocks" in record else 0,
             blocks=blocks,
             texts={block: also[block]["block"] for block in blocks.values() if block in also},
             answered=answered,
@@ -143,6 +143,18 @@ class Sessions:
         key, which each one replaces.
         """
         await self._written(partial(self._merge, fingerprints, record, last or {}), len(fingerprints) + len(last or {}))
+
+    async def share(self, fingerprint: str) -> None:
+        """Let this prefix tell nobody's conversation from now on, nor its blocks: another one begins with it."""
+        await self._written(partial(self._unname, fingerprint), 1)
+
+    def _unname(self, fingerprint: str) -> None:
+        assert self.store is not None  # noqa: S101 - only called where there is one
+        with self._writing.lock:
+            (item,) = self.store.batch([GetOp(CONVERSATIONS, fingerprint, refresh_ttl=False)])
+            if isinstance(item, Item):
+                nobodys = {key: value for key, value in item.value.items() if key != "blocks"} | {"conversation": ""}
+                self.store.batch(self._puts(CONVERSATIONS, {fingerprint: nobodys}))
 
     def _merge(
         self, fingerprints: Sequence[str], record: Mapping[str, Any], last: Mapping[str, Mapping[str, Any]]

@@ -208,6 +208,22 @@ async def test_an_answer_that_was_broken_off_leaves_its_question_as_it_was() -> 
     assert client.sent[: len(before)] == before
 
 
+async def test_an_answer_that_was_broken_off_leaves_nobody_with_a_twins_block() -> None:
+    """Yesterday's task had begun with the same words: today's went on with its notes, and as its conversation."""
+    store = InMemoryStore()
+    yesterday, today = Client(store), Client(store)
+    await yesterday.ask("where are we?", bank="one", answer="At one.")
+    today.messages.append(HumanMessage("where are we?"))
+    with pytest.raises(UpstreamBroken):
+        await today.send("two", model(UpstreamBroken("cut")))
+    today.messages.append(AIMessage("At tw"))
+    await today.ask("and now?", bank="two", answer="x")
+    assert today.sent[1] == f"where are we?\n\n{block_of('two')}"
+    before = yesterday.sent
+    await yesterday.ask("and now?", bank="two", answer="y")
+    assert yesterday.sent[: len(before)] == before
+
+
 async def test_what_stands_in_the_prompt_already_is_not_added_again() -> None:
     client = Client(InMemoryStore())
     await client.ask("hello", bank="one", answer="a")
