@@ -41,7 +41,8 @@ _ENVIRONMENT_FOLDER = re.compile(r"^[ \t]*(?:- Primary w|W)orking directory:(.*)
 _CODEX_OPENS = ("# AGENTS.md instructions", "<environment_context>")
 _CODEX_CLOSES = ("</INSTRUCTIONS>", "</environment_context>")
 _CODEX_FOLDER = re.compile(r"<cwd>([^<]+)</cwd>")
-_LEGACY_FOLDER = re.compile(r"^Current Working Directory:(.*)$", re.MULTILINE)
+# Among its rules first: where CI is set, what it says of the system is made up.
+_LEGACY_FOLDER = re.compile(r"^(?:- Your current working directory is|Current Working Directory):(.*)$", re.MULTILINE)
 _LEGACY_FILES = re.compile(r"^# Current Working Directory \((.+?)\) Files", re.MULTILINE)
 
 

@@ -6,8 +6,12 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from tests.support.ollama_catalogue import REFERENCE_MODELS, Model
 from tests.support.scripted_ollama import ScriptedOllama
 from tests.support.service import Running, running_service
+
+MODELS = (*REFERENCE_MODELS, Model("nomic-embed-text", capabilities=("embedding",)))
+MEMORY = {"enabled": True, "embedder": "ollama"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -18,5 +22,5 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest_asyncio.fixture
 async def running(tmp_path: Path) -> AsyncIterator[Running]:
-    async with ScriptedOllama() as ollama, running_service(ollama, tmp_path) as running:
+    async with ScriptedOllama(MODELS) as ollama, running_service(ollama, tmp_path, memory=MEMORY) as running:
         yield running

@@ -8,6 +8,7 @@ from tests.support.ollama_replies import Reply
 from tests.support.service import MODEL, Running
 from tests.support.task_script import (
     COMMAND,
+    REMEMBERED,
     RIGHT,
     SUMMARY,
     TASK,
@@ -55,6 +56,6 @@ async def test_it_solves_a_task(running: Running, tmp_path: Path) -> None:
     assert told["permission_denials"] == []
     assert_solved(workspace)
     seen = seen_by_model(running.ollama.chats, offers_tools)
-    assert running.service.recent.requests[0].routed.workspace == workspace
+    assert REMEMBERED in seen
     assert WRONG in seen
     assert "all passed" in seen

@@ -7,6 +7,7 @@ from tests.support.ollama_replies import Reply
 from tests.support.service import Running
 from tests.support.task_script import (
     COMMAND,
+    REMEMBERED,
     RIGHT,
     SUMMARY,
     TASK,
@@ -34,6 +35,7 @@ async def test_the_sdk_kind_solves_a_task(running: Running, tmp_path: Path) -> N
     assert (result["finishReason"], result["text"]) == ("completed", SUMMARY)
     assert_solved(workspace)
     seen = seen_by_model(running.ollama.chats, offers_tools)
+    assert REMEMBERED in seen
     assert WRONG in seen
     assert "all passed" in seen
 
@@ -56,5 +58,6 @@ async def test_the_legacy_kind_solves_a_task(running: Running, tmp_path: Path) -
     assert said[-1:] == [SUMMARY]
     assert_solved(workspace)
     seen = seen_by_model(running.ollama.chats, describes_tools)
+    assert REMEMBERED in seen
     assert WRONG in seen
     assert "all passed" in seen

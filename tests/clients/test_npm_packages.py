@@ -4,9 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from tests.clients.running_client import installed, run_client
+from tests.support.ollama_embedding import EMBEDDING_DIMENSION
 from tests.support.scripted_ollama import Reply
 from tests.support.service import MODEL, Running
 
@@ -20,8 +19,6 @@ async def told_by(script: str, running: Running, tmp_path: Path) -> dict[str, An
     return told
 
 
-# sentence-transformers and torch load in a thread; their own deprecations are not ours.
-@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 async def test_openai(running: Running, tmp_path: Path) -> None:
     installed("openai")
     hello = Reply.text("Hel", "lo").counts(prompt=5, answer=2)
@@ -35,7 +32,7 @@ async def test_openai(running: Running, tmp_path: Path) -> None:
         "toolResult": "rain in Köln",
         "afterTool": "It rains.",
         "response": "Hello",
-        "dimensions": [384, 384],
+        "dimensions": [EMBEDDING_DIMENSION] * 2,
         "refused": {"status": 400, "code": "invalid_request", "param": "n", "kind": "BadRequestError"},
     }
 

@@ -8,6 +8,7 @@ from tests.support.ollama_replies import Reply
 from tests.support.service import MODEL, Running
 from tests.support.task_script import (
     COMMAND,
+    REMEMBERED,
     RIGHT,
     SUMMARY,
     TASK,
@@ -60,5 +61,6 @@ async def test_it_solves_a_task(running: Running, tmp_path: Path) -> None:
     assert SUMMARY in ended.checked()
     assert_solved(workspace)
     seen = seen_by_model(running.ollama.chats, offers_tools)
+    assert REMEMBERED in seen
     assert WRONG in seen
     assert "all passed" in seen

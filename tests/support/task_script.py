@@ -12,7 +12,10 @@ TASK = "add in calc.py subtracts: fix it, then run check.py."
 WRONG, RIGHT = "return a - b", "return a + b"
 COMMAND = f"{sys.executable} check.py"
 SUMMARY = "add now adds, and check.py passes."
+REMEMBERED = "The sums of this shop are checked by check.py."
 _FILES = {
+    "memory-bank/activeContext.md": f"# Active context\n\n{REMEMBERED}\n",
+    "memory-bank/projectbrief.md": "# Brief\n\nA shop.\n",
     "calc.py": f"def add(a, b):\n    {WRONG}\n",
     "check.py": "from pathlib import Path\n\nfrom calc import add\n\nassert add(2, 3) == 5\n"
     "Path('checked.txt').write_text('passed', encoding='utf-8')\nprint('all', 'passed')\n",
@@ -20,8 +23,8 @@ _FILES = {
 
 
 def write_workspace(folder: Path) -> Path:
-    """The project with its fault."""
-    folder.mkdir()
+    """The project with its fault, and what its memory bank knows."""
+    (folder / "memory-bank").mkdir(parents=True)
     for name, text in _FILES.items():
         (folder / name).write_text(text, encoding="utf-8")
     return folder

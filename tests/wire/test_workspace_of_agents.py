@@ -1,4 +1,4 @@
-"""Codex and Claude Code name no workspace in a header: it is read where they tell it the model, as they sent it."""
+"""Agents name no workspace in a header: it is read where they tell it the model, as they sent it."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 
 from chains.turn import Turn
+from tests.support.requests import load_request
 from wire import messages_parse, responses_parse
 from wire.messages_request import MessagesRequest
 from wire.parse import parse_turn
 from wire.responses_request import ResponsesRequest
-from wire.validate import validated
+from wire.validate import parse_chat_request, validated
 
 GUIDE = "# AGENTS.md instructions for /home/sam/site\n\n<INSTRUCTIONS>\n{}\n</INSTRUCTIONS>"
 CONTEXT = "<environment_context>\n  <cwd>{}</cwd>\n  <shell>bash</shell>\n</environment_context>"
@@ -81,3 +82,15 @@ def test_claude_code_tells_its_folder_among_its_instructions(environment: str) -
 )
 def test_a_folder_named_elsewhere_is_not_meant(environment: str) -> None:
     assert claude_code(environment).workspace is None
+
+
+def test_clines_rules_come_before_what_it_makes_up_in_ci() -> None:
+    request = load_request("legacy_first_turn")
+    (system, *others) = request.body["messages"]
+    text = system["content"].replace(
+        "\nCurrent Working Directory: /home/sam/greenhouse", "\nCurrent Working Directory: /a"
+    )
+    assert text != system["content"]
+    messages = [{**system, "content": text}, *others]
+    turn = parse_turn(parse_chat_request({**request.body, "messages": messages}), {}).turn
+    assert turn.workspace == Path("/home/sam/greenhouse")
