@@ -35,7 +35,7 @@ FORMAT = 1
 
 
 class FaissStore:
-    """Exact inner-product search over normalised vectors, by content id.
+    """Inner-product search over all normalised vectors in half precision, by content id.
 
     Args:
         folder: Where the index lives; made when first saved, for this user only.
@@ -114,7 +114,10 @@ class FaissStore:
             return [(self._ids[number], as_cosine(score)) for number, score in found if number in self._ids]
 
     def _empty(self) -> Any:
-        return self._faiss.IndexIDMap2(self._faiss.IndexFlatIP(self._dimension))
+        # A search takes as long as reading them all does, and halves are half as much.
+        halves = self._faiss.ScalarQuantizer.QT_fp16
+        rows = self._faiss.IndexScalarQuantizer(self._dimension, halves, self._faiss.METRIC_INNER_PRODUCT)
+        return self._faiss.IndexIDMap2(rows)
 
     def _drop(self, numbers: Iterable[int]) -> None:
         known = [number for number in numbers if self._ids.pop(number, None) is not None]

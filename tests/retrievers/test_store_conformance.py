@@ -28,7 +28,8 @@ from tests.retrievers.store_support import (
 )
 from tests.support.qdrant_playing import PlayedQdrant
 
-SCORE_TOLERANCE = 1e-5
+# Half precision may take so much from a similarity.
+SCORE_TOLERANCE = 2e-4
 
 
 @pytest.fixture(scope="module", params=[*ON_DISK, "played qdrant server"])
@@ -140,7 +141,7 @@ def test_a_store_that_was_not_loaded_replaces_what_is_there(open_store: OpenStor
     assert loaded(open_store, tmp_path).ids() == {"z"}
 
 
-def test_a_thousand_vectors_are_ranked_exactly(open_store: OpenStore, tmp_path: Path) -> None:
+def test_the_best_of_a_thousand_vectors_are_found(open_store: OpenStore, tmp_path: Path) -> None:
     dimension = 64
     rows = random_rows(range(1_000), dimension)
     store = open_store(tmp_path, EMBEDDER, dimension)
@@ -151,8 +152,12 @@ def test_a_thousand_vectors_are_ranked_exactly(open_store: OpenStore, tmp_path: 
     store = loaded(open_store, tmp_path, dimension=dimension)
     assert len(store.ids()) == 1_000
     for query in random_rows(range(2_000, 2_010), dimension):
-        best = np.argsort(-(rows @ query))[:40]
-        assert [content_id for content_id, _ in store.search(query, 40)] == [f"id {number}" for number in best]
+        cosines = rows @ query
+        found = store.search(query, 40)
+        assert len(dict(found)) == 40
+        assert [score for _, score in found] == pytest.approx(np.sort(cosines)[:-41:-1], abs=SCORE_TOLERANCE)
+        own = [cosines[int(content_id.removeprefix("id "))] for content_id, _ in found]
+        assert [score for _, score in found] == pytest.approx(own, abs=SCORE_TOLERANCE)
     assert len(store.search(rows[0], 5_000)) == 1_000
 
 
