@@ -56,6 +56,7 @@ class ChatTransport:
         check_load: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._client = client
+        self._chat_url = client.build_request("POST", "/api/chat").url
         self._limits = limits
         self._is_loaded = is_loaded
         self._loading = Counter() if loading is None else loading
@@ -80,7 +81,7 @@ class ChatTransport:
         try:
             load_s = await self._load_first(body)
             with closing(Deadline(name, self._limits, prefill_s, call_s)) as limit:
-                response = await limit.wait(self._send("/api/chat", body))
+                response = await limit.wait(self._send(self._chat_url, body))
                 try:
                     await self._check_status(response, name, limit)
                     async with aclosing(_lines(response)) as lines:
@@ -142,9 +143,9 @@ class ChatTransport:
             await self._check_load()
         return time.perf_counter() - started
 
-    async def _send(self, path: str, body: Mapping[str, Any]) -> httpx.Response:
+    async def _send(self, url: httpx.URL | str, body: Mapping[str, Any]) -> httpx.Response:
         timeout = httpx.Timeout(None, connect=self._limits.connect_s)
-        request = self._client.build_request("POST", path, content=json_bytes(body), timeout=timeout)
+        request = self._client.build_request("POST", url, content=json_bytes(body), timeout=timeout)
         return await self._client.send(request, stream=True)
 
     async def _ask(self, path: str, body: Mapping[str, Any]) -> tuple[int, str]:

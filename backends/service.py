@@ -100,8 +100,12 @@ class ModelService:
     @property
     def status(self) -> BackendStatus:
         """What is known now; `kind` is `starting` until the server was found or started."""
-        status = self._server.status
-        return replace(status, models=self._given.applied(status.models))
+        return replace(self._server.status, models=self._models_now)
+
+    @property
+    def _models_now(self) -> Mapping[Role, ModelCard]:
+        """The `status`' models."""
+        return self._given.applied(self._server.status.models)
 
     @property
     def waiting_calls(self) -> Mapping[str, int]:
@@ -137,7 +141,7 @@ class ModelService:
 
         By the names of the cards, as of a moment ago.
         """
-        loaded = await self._live.look(self._server.http, self.status.models, timeout_s)
+        loaded = await self._live.look(self._server.http, self._models_now, timeout_s)
         if loaded is not None:
             self._residency.saw(loaded, self._ready(loaded), datetime.now(UTC))
         return loaded
@@ -149,7 +153,7 @@ class ModelService:
         return Occupancy(None if loaded is None else self._ready(loaded), self._leases.calls, broken)
 
     def _ready(self, loaded: Mapping[str, LoadedModel]) -> dict[str, LoadedModel]:
-        windows = {card.name: card.window_tokens for card in self.status.models.values()}
+        windows = {card.name: card.window_tokens for card in self._models_now.values()}
         return {name: model for name, model in loaded.items() if loaded_as_ours(model, windows.get(name))}
 
     @asynccontextmanager
@@ -183,7 +187,7 @@ class ModelService:
     ) -> int | None:
         """See `backends.types.Models.count_prompt`."""
         http = self._server.http
-        if http is None or self.status.kind != "embedded":
+        if http is None or self._server.status.kind != "embedded":
             return None
         try:
             return await OllamaApi(http).count_prompt(self._chat_model(card).prompt_body(messages, tools))

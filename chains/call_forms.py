@@ -48,8 +48,6 @@ class CallForms:
         self.failed: Structure | None = None
         self._text = text
         self._toolbox = toolbox
-        self._quoted_names = [json.dumps(name, ensure_ascii=False) for name in toolbox.names]
-        self._names_in_tag = [f"{name}>" for name in toolbox.names]
 
     def calls(self, char: str, *, after_call: bool, line_is_blank: bool) -> Waiting[list[FittingCall]]:
         """The calls that begin with `char`; none where a closing tag belongs to one just before."""
@@ -138,7 +136,7 @@ class CallForms:
 
     def _member(self, key: str, char: str) -> Waiting[None]:
         if key == '"name"' or (key == '"function"' and char == '"'):
-            yield from self._text.one_of(self._quoted_names)
+            yield from self._text.one_of([json.dumps(name, ensure_ascii=False) for name in self._toolbox.names])
         elif key == '"function"':
             yield from self._object(FUNCTION_KEYS)
         elif key == '"type"':
@@ -186,7 +184,7 @@ class CallForms:
         return [self._fit(name, (yield from self._arguments()))]
 
     def _function(self) -> Waiting[FittingCall]:
-        name = (yield from self._text.one_of(self._names_in_tag)).removesuffix(">")
+        name = (yield from self._text.one_of([f"{name}>" for name in self._toolbox.names])).removesuffix(">")
         if (yield from self._text.skip(BLANKS)) == "{":
             arguments = yield from self._arguments()
             if (yield from self._text.skip(BLANKS)):

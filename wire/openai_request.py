@@ -48,7 +48,8 @@ class ToolSpec(Part):
 
     def as_sent(self) -> dict[str, Any]:
         """Without fields that are null; its schema is the client's own, which nobody may change."""
-        return {"type": self.type, "function": {key: value for key, value in self.function if value is not None}}
+        sent = vars(self.function) | (self.function.model_extra or {})
+        return {"type": self.type, "function": {key: value for key, value in sent.items() if value is not None}}
 
 
 class NamedFunction(Part):
