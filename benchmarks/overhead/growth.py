@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 from benchmarks.overhead.bodies import NONCE, Kind, tool_loop, tools, write_bank
 from benchmarks.overhead.contenders import RESULTS, Contender, running
@@ -74,7 +75,7 @@ async def _point(upstream: Contender, ours: Contender, kinds: Mapping[str, Kind]
     }
 
 
-def markdown(points: Points) -> str:
+def markdown(points: Mapping[str, Mapping[Any, Mapping[str, float]]]) -> str:
     """A table and a plot for each series; the sizes are powers of ten, so that a straight growth bends upwards."""
     lines = ["# Growth"]
     for series, by_size in points.items():
