@@ -34,9 +34,14 @@ Points = dict[str, dict[int, dict[str, float]]]
 def conversation(messages: int, offered: int = 1) -> Kind:
     """A tool turn after so many messages, about half of them results."""
     asked = {"role": "user", "content": "Please change how the pump's schedule is read."}
-    opening = {"messages": [asked], "tools": tools(offered)}
+    opening = {"messages": [asked], "tools": [_without_arguments(tool) for tool in tools(offered)]}
     grown = [asked, *tool_loop(messages // 2, RESULT_CHARS, "g"), *tool_loop(1, RESULT_CHARS, NONCE)]
     return Kind(opening, {**opening, "messages": grown})
+
+
+def _without_arguments(tool: Mapping[str, Any]) -> dict[str, Any]:
+    """So that a thousand of them fit a window."""
+    return {**tool, "function": {**tool["function"], "parameters": {"type": "object", "properties": {}}}}
 
 
 async def measure(sizes: list[int], *, banks: bool) -> Points:
