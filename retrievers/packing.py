@@ -55,9 +55,9 @@ def pack(ranking: Ranking, budget_tokens: int, count_tokens: TokenCounter) -> tu
     excerpts = [_excerpt(candidates[number], *each) for number, each in chosen.items()]
     left = budget_tokens - sum(each.tokens for each in chosen.values())
     for number, candidate in enumerate(candidates):
-        # One of which no line is near goes in as it is, and need not be cut.
-        rest = _others(candidate, chosen[number].groups) if number in chosen else None
-        if rest == []:
+        near = chosen[number].groups if number in chosen else ()
+        rest = [group for group in range(len(candidate.lines.groups)) if group not in near]
+        if not rest:
             continue
         tokens = _tokens(candidate, rest, left, count_tokens)
         if tokens is None:
@@ -85,17 +85,11 @@ def _nearest(candidates: tuple[Candidate, ...], budget_tokens: int, count_tokens
     return chosen
 
 
-def _others(candidate: Candidate, groups: Sequence[int]) -> list[int]:
-    return [group for group in range(len(candidate.lines.groups)) if group not in groups]
-
-
-def _tokens(
-    candidate: Candidate, groups: Sequence[int] | None, most_tokens: int, count_tokens: TokenCounter
-) -> int | None:
-    """Tokens of the excerpt with these groups, or all, as rendered; None if more than `most_tokens`."""
+def _tokens(candidate: Candidate, groups: Sequence[int], most_tokens: int, count_tokens: TokenCounter) -> int | None:
+    """Tokens of the excerpt with these groups as rendered; None if more than `most_tokens`."""
     lines = candidate.lines
     source = f"{candidate.passage.source}\n"
-    if groups is None or len(groups) == len(lines.groups):
+    if len(groups) == len(lines.groups):
         tokens = count_tokens(source + lines.blank) + lines.text_tokens
     else:
         gaps = sum([after != before + 1 for before, after in pairwise(groups)])
@@ -104,6 +98,6 @@ def _tokens(
     return tokens if tokens <= most_tokens else None
 
 
-def _excerpt(candidate: Candidate, groups: Sequence[int] | None, tokens: int) -> Passage:
-    passage = candidate.passage if groups is None else excerpt(candidate.passage, candidate.lines.groups, groups)
-    return replace(passage, tokens=tokens, score=candidate.similarity)
+def _excerpt(candidate: Candidate, groups: Sequence[int], tokens: int) -> Passage:
+    found = excerpt(candidate.passage, candidate.lines.groups, groups)
+    return replace(found, tokens=tokens, score=candidate.similarity)
