@@ -13,11 +13,11 @@ from typing import Any
 import jsonschema
 import orjson
 from jsonschema.protocols import Validator
-from jsonschema.validators import validator_for
 from referencing import Registry
 from referencing.exceptions import Unresolvable
 
 from backends.json_bytes import json_bytes
+from chains.json_schema import checked_dialect
 
 # Strings within strings: a list in a text may itself hold numbers in texts.
 MAX_COERCIONS = 3
@@ -90,12 +90,11 @@ def _json_text(arguments: Mapping[str, Any]) -> str:
 def _validator(schema_json: bytes) -> Validator | None:
     """None where the tool's schema is no schema: then nothing can be said to fit it."""
     schema = orjson.loads(schema_json)
-    kind = validator_for(schema, default=jsonschema.Draft202012Validator)
     try:
-        kind.check_schema(schema)
+        dialect = checked_dialect(schema)
     except (jsonschema.SchemaError, RecursionError):
         return None
-    made: Validator = kind(schema, registry=Registry())
+    made: Validator = dialect(schema, registry=Registry())
     return made
 
 

@@ -6,15 +6,18 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
 import jsonschema
-from jsonschema.validators import validator_for
 from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
+from backends.json_bytes import json_bytes
+from chains.json_schema import checked_dialect
 from config.errors import BadRequest
 from wire.openai_messages import Message, Part
 from wire.refused import Refused, only_tools_of_type, refuse_fields
 
 MAX_STOPS = 4
 MAX_STOP_CHARS = 1000
+# What takes some tenths of a second to look at; a larger schema is left to the model's server.
+CHECKED_SCHEMA_BYTES = 32_768
 REFUSED: Refused = {
     "audio": ((), "the models here do not speak"),
     "function_call": ((), "function_call is old: send tool_choice"),
@@ -81,7 +84,8 @@ class AllowedToolsChoice(Part):
 
 def _check_schema(schema: dict[str, Any]) -> dict[str, Any]:
     try:
-        validator_for(schema, default=jsonschema.Draft202012Validator).check_schema(schema)
+        if len(json_bytes(schema)) <= CHECKED_SCHEMA_BYTES:
+            checked_dialect(schema)
     except jsonschema.SchemaError as error:
         raise ValueError(f"is no JSON schema: mend it at {error.json_path[:100]}") from None
     except RecursionError:

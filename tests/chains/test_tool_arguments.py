@@ -115,6 +115,15 @@ def test_nothing_fits_a_schema_that_cannot_be_applied_and_nothing_is_fetched(
     assert fit({"x": "a"}, {"x": schema}) is None
 
 
+@pytest.mark.parametrize("dialect", [5, {}, [], None])
+def test_nothing_fits_a_schema_of_a_dialect_that_is_no_text(dialect: Any) -> None:
+    assert fit({"a": 1}, {}, **{"$schema": dialect}) is None
+
+
+def test_a_dialect_that_nobody_knows_is_read_as_the_newest() -> None:
+    assert fit({"a": "1"}, {"a": {"type": "integer"}}, **{"$schema": "http://[x"}) is not None
+
+
 def test_half_a_character_fits_nowhere() -> None:
     assert fit({"x": "\ud83d"}, {}) is None
 
