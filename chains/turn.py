@@ -15,7 +15,8 @@ from config.schema import Mode, Role
 
 AUTOMATIC = ""
 _IMAGE_URI = re.compile(r"data:image/[a-zA-Z0-9.+-]+;base64,")
-_BASE64 = re.compile(r"[A-Za-z0-9+/\r\n]+={0,2}[\r\n]*")
+# Possessive, so that line breaks are read once, whether they end the text or not.
+_BASE64 = re.compile(r"[A-Za-z0-9+/\r\n]++={0,2}[\r\n]*")
 
 
 @dataclass(frozen=True, slots=True)
