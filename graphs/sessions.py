@@ -69,20 +69,20 @@ class Sessions:
         place: str = "",
         touch: bool = True,
     ) -> Known:
-        """The conversation whose longest known prefix these fingerprints share. Blocks: to be called in a thread.
+        """The conversation whose longest known prefix these fingerprints share. Waits for the disk.
 
         A prefix that two conversations had in common tells neither; it tells the role where both had the same. `loose`
         are the fingerprints that know a conversation again where the client wrote its system prompt anew. With
         `session`, an id that the client sent, only that session's own records count, its last one where no prefix is
         known. `newest` is the fingerprint of a message that is not looked for. `place` is the conversation's project.
-        `touch` puts off the expiry of what is found.
+        `touch` puts off the expiry of what is read.
         """
         messages = {key: number for each in (chain, loose) for number, key in list(enumerate(each, 1))[-MAX_PREFIXES:]}
         keys = sorted(messages, key=lambda key: -messages[key])
         if session:
             keys.append(session_key(session, place=place))
         first, rest = keys[:AS_A_RULE_WITHIN], keys[AS_A_RULE_WITHIN:]
-        found = self._read([(CONVERSATIONS, key) for key in ([newest, *first] if newest else first)])
+        found = self._read([(CONVERSATIONS, key) for key in ([newest, *first] if newest else first)], touch=touch)
         answered = newest in found
         if not (key := first_known(keys, found, session)):
             found = self._read([(CONVERSATIONS, key) for key in rest])
@@ -138,9 +138,9 @@ class Sessions:
     ) -> None:
         """Remember that these prefixes belong to `record["conversation"]`, with the route it took and its blocks.
 
-        One that belongs to another conversation already belongs to neither from then on, and keeps the blocks it had:
-        the conversation that was there first finds its own. `last` are records of the conversation's last request, by
-        key, which each one replaces.
+        One that belongs to another conversation already, or to nobody, belongs to neither from then on, and keeps the
+        blocks it had, if any: the conversation that was there first finds its own. `last` are records of the
+        conversation's last request, by key, which each one replaces.
         """
         await self._written(partial(self._merge, fingerprints, record, last or {}), len(fingerprints) + len(last or {}))
 
@@ -173,7 +173,7 @@ class Sessions:
         return await asyncio.to_thread(self._read, [(namespace, key) for key in keys], touch=touch)
 
     def _read(self, places: Sequence[tuple[Namespace, str]], *, touch: bool = False) -> dict[str, dict[str, Any]]:
-        """The records that are there, by key; blocks."""
+        """The records that are there, by key. Waits for the disk."""
         if self.store is None or not places:
             return {}
         try:
@@ -233,5 +233,6 @@ def _merged(known: Mapping[str, Any] | None, record: Mapping[str, Any]) -> dict[
     if known is None or known.get("conversation") == record["conversation"]:
         return dict(record)
     same_role = known.get("role") == record.get("role")
+    own = {key: value for key, value in record.items() if key != "blocks"}
     first = {"blocks": known["blocks"]} if "blocks" in known else {}
-    return {**record, "conversation": "", **first, **({} if same_role else {"role": ""})}
+    return {**own, "conversation": "", **first, **({} if same_role else {"role": ""})}

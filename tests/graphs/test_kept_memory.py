@@ -16,11 +16,13 @@ from langgraph.store.base import BaseStore
 from langgraph.store.memory import InMemoryStore
 
 from chains.compose import memory_block
+from chains.conversation import digest_of
 from chains.events import Routed
 from chains.prefix import PrefixLeft
 from chains.turn import Turn
 from config.errors import UpstreamBroken
 from config.schema import ROLES
+from graphs.sessions import Sessions
 from tests.chains.chain_support import DONE, ChunkModel, chunk, model
 from tests.graphs.graph_support import WORKSPACE, FakeMemory, FakeModels, card, deps, events_of, passage, run, says
 from tests.graphs.session_support import opened
@@ -222,6 +224,24 @@ async def test_an_answer_that_was_broken_off_leaves_nobody_with_a_twins_block() 
     before = yesterday.sent
     await yesterday.ask("and now?", bank="two", answer="y")
     assert yesterday.sent[: len(before)] == before
+
+
+async def test_a_twin_that_is_answered_meanwhile_gives_its_block_to_nobody() -> None:
+    """Three tasks that began with the same words: the second one's end had the third go on with its notes."""
+    sessions = Sessions(InMemoryStore())
+    shared = "shared"
+
+    async def ends(name: str) -> None:
+        record = {"conversation": name, "role": "memory_fast", "blocks": {"1": digest_of(name)}}
+        await sessions.keep_conversation([shared, f"{shared} {name}"], record)
+
+    await ends("first")
+    await sessions.share(shared)
+    for name in ("second", "third"):
+        await sessions.keep_block(name, [shared])
+    await ends("second")
+    assert sessions.find([shared, "broken off"]).blocks == {}
+    assert sessions.find([shared, f"{shared} second"]).texts == {digest_of("second"): "second"}
 
 
 async def test_what_stands_in_the_prompt_already_is_not_added_again() -> None:
