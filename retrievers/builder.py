@@ -5,10 +5,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Hashable
 
+import structlog
+
 from config.errors import MemoryUnavailable
 from retrievers.corpus import Corpus
 from retrievers.index import BankIndex
 from retrievers.open_banks import OpenedBank
+
+log = structlog.get_logger(__name__)
 
 
 class IndexBuilder:
@@ -67,7 +71,14 @@ class IndexBuilder:
                 opened.keep()
             if opened.index is not None:
                 self._build(opened.index, opened.corpus)
+            self._cut(opened)
+
+    def _cut(self, opened: OpenedBank) -> None:
+        """Ahead of the questions; where that fails, the one whose passage it is meets the fault."""
+        try:
             opened.cut.prepare(opened.corpus.chunks, self._stop)
+        except Exception:
+            log.exception("a memory bank's lines cannot be cut ahead")
 
     def _build(self, index: BankIndex, corpus: Corpus) -> None:
         try:

@@ -24,7 +24,7 @@ class CutPassage:
 
 
 class CutPassages:
-    """Those of one bank, kept in memory, some three bytes for each of the text's; thread-safe."""
+    """Those of one bank, kept in memory, three to four bytes for each of the text's; thread-safe."""
 
     def __init__(self, count_tokens: TokenCounter) -> None:
         self._count_tokens = count_tokens
@@ -32,7 +32,7 @@ class CutPassages:
 
     def of(self, passage: Passage) -> CutPassage:
         """The passage's lines; cut and counted where that was not done before."""
-        key = passage.content_id, passage.start_line
+        key = _key(passage)
         found = self._known.get(key)
         if found is None:
             self._known[key] = found = cut_passage(passage, self._count_tokens)
@@ -40,17 +40,20 @@ class CutPassages:
 
     def prepare(self, passages: Iterable[Passage], stop: threading.Event) -> None:
         """Cut and count all of these that are not known, until `stop` is set, and forget all others."""
-        before, self._known = self._known, {}
-        for passage in passages:
+        wanted = {_key(passage): passage for passage in passages}
+        for key in [key for key in list(self._known) if key not in wanted]:
+            self._known.pop(key, None)
+        for key, passage in wanted.items():
             if stop.is_set():
                 return
-            key = passage.content_id, passage.start_line
-            if (known := before.get(key)) is not None:
-                self._known[key] = known
-            else:
+            if key not in self._known:
                 self.of(passage)
                 # A request that waits for the interpreter goes first.
                 time.sleep(0)
+
+
+def _key(passage: Passage) -> tuple[str, int]:
+    return passage.content_id, passage.start_line
 
 
 def cut_passage(passage: Passage, count_tokens: TokenCounter) -> CutPassage:

@@ -31,7 +31,7 @@ from retrievers.stores.manifest import (
 from retrievers.stores.shapes import as_cosine, check_query, rows_by_id
 from retrievers.types import Vectors
 
-FORMAT = 1
+FORMAT = 2
 
 
 class FaissStore:

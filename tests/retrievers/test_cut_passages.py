@@ -7,6 +7,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
+
 from retrievers.cut_passages import CutPassages
 from retrievers.memory import MemoryService
 from retrievers.types import Passage
@@ -63,3 +65,39 @@ def test_a_service_that_stops_prepares_no_more() -> None:
     stop.set()
     CutPassages(counter).prepare([PASSAGE], stop)
     assert counter.counted == []
+
+
+def test_what_is_known_stays_so_while_the_rest_is_cut() -> None:
+    """All was forgotten first: a question amid the cutting of a bank that had changed cut its passages again."""
+    stop, of_known = threading.Event(), list[int]()
+
+    def counted(text: str) -> int:
+        if "new" in text:
+            before = len(of_known)
+            cut.of(PASSAGE)
+            assert len(of_known) == before
+        else:
+            of_known.append(1)
+        return count_words(text)
+
+    cut = CutPassages(counted)
+    cut.prepare([PASSAGE], stop)
+    cut.prepare([replace(PASSAGE, text="new\n", content_id="two"), PASSAGE], stop)
+    assert of_known
+
+
+def test_a_bank_whose_lines_cannot_be_cut_ahead_is_indexed_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr(CutPassages, "prepare", fails)
+    write_bank(tmp_path / "project" / "memory-bank", {"projectbrief.md": "# Yard\ngulls", "progress.md": "# Tide\n"})
+    service = MemoryService(vector_store_path=tmp_path / "index", embedder=WordEmbedder(), count_tokens=count_words)
+    for _ in range(2):
+        service.status_blocking(tmp_path / "project")
+        assert service.wait_indexed(20)
+        assert service.status_blocking(tmp_path / "project").vectors_ready
+        write_bank(tmp_path / "project" / "memory-bank", {"progress.md": "# Tide\nThe herring came."})
+    service.close()
