@@ -38,8 +38,8 @@ _SDK_FOLDER = re.compile(r"^[ \t]*\d{1,3}\.[ \t]*Working Directory:(.*)$", re.MU
 _ENVIRONMENTS = (("<env>", "</env>"), ("\n# Environment\n", "\n# "))
 _ENVIRONMENT_FOLDER = re.compile(r"^[ \t]*(?:- Primary w|W)orking directory:(.*)$", re.MULTILINE)
 # Codex tells its folder, and what AGENTS.md says, in a message of the user's.
-_CODEX_OPENS = ("# AGENTS.md instructions", "<environment_context>")
-_CODEX_CLOSES = ("</INSTRUCTIONS>", "</environment_context>")
+_CODEX_OPENS = ("# AGENTS.md instructions", "<environment_context>", "<turn_aborted>")
+_CODEX_CLOSES = ("</INSTRUCTIONS>", "</environment_context>", "</turn_aborted>")
 _CODEX_FOLDER = re.compile(r"<cwd>([^<]+)</cwd>")
 # Among its rules first: where CI is set, what it says of the system is made up.
 _LEGACY_FOLDER = re.compile(r"^(?:- Your current working directory is|Current Working Directory):(.*)$", re.MULTILINE)

@@ -86,7 +86,8 @@ def _turns(messages: Sequence[Message]) -> list[Json]:
     for tells, group in groupby(messages, key=lambda message: isinstance(message, SystemMessage)):
         new = [turn for message in group for turn in _turns_of(message)]
         if tells and turns:
-            _remind(turns, "\n\n".join(turn["content"] for turn in new))
+            if text := "\n\n".join(turn["content"] for turn in new).strip():
+                _remind(turns, text)
         else:
             turns += new
     return turns
@@ -97,7 +98,9 @@ def _remind(turns: list[Json], text: str) -> None:
 
     Most of Ollama's templates put whatever system messages say at the front: the model would read all anew.
     """
-    reminder = {"type": "text", "text": f"<system-reminder>\n{text}\n</system-reminder>\n\n"}
+    if not text.startswith("<system-reminder>"):
+        text = f"<system-reminder>\n{text}\n</system-reminder>"
+    reminder = {"type": "text", "text": f"{text}\n\n"}
     if turns[-1]["role"] != "user":
         turns.append({"role": "user", "content": []})
     said = turns[-1]["content"]

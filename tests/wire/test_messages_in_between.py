@@ -45,6 +45,18 @@ def test_the_conversation_goes_on_with_what_it_began_with() -> None:
     assert (later.person_text, later.from_machine) == ("read a.txt", True)
 
 
+def test_what_is_a_reminder_already_is_not_wrapped_again() -> None:
+    reminder = "<system-reminder>Be brief.</system-reminder>"
+    turn = turn_of(ASKED, {"role": "system", "content": reminder})
+    assert said(turn)[-1] == ("human", f"{reminder}\n\nread a.txt")
+    assert turn.person_text == "read a.txt"
+
+
+def test_the_accounting_line_alone_is_nothing_to_be_reminded_of() -> None:
+    accounting = {"role": "system", "content": [{"type": "text", "text": "x-anthropic-billing-header: cc_version=2"}]}
+    assert said(turn_of(ASKED, accounting)) == said(turn_of(ASKED))
+
+
 def test_instructions_before_anything_else_stay_there() -> None:
     assert said(turn_of(SKILLS, MORE, ASKED))[:3] == [
         ("system", "You help."),

@@ -41,6 +41,11 @@ def test_codex_tells_its_folder_in_a_message_that_no_person_wrote() -> None:
     assert (turn.person_text, turn.previous_text, turn.from_machine) == ("what is in a.txt?", "", False)
 
 
+def test_that_a_turn_was_broken_off_is_not_said_by_a_person() -> None:
+    turn = codex("fix the door", "<turn_aborted>\nThe user interrupted the previous turn.\n</turn_aborted>")
+    assert turn.person_text == "fix the door"
+
+
 def test_the_folder_that_codex_told_last_counts() -> None:
     turn = codex(CONTEXT.format("/a"), "first", CONTEXT.format("/b c"), GUIDE.format("<cwd>/d</cwd>"), "second")
     assert turn.workspace == Path("/b c")
