@@ -75,10 +75,10 @@ docs: install-dev ## Write what of README and docs/configuration.md follows from
 train: install-dev ## Train the classifier on training/requests anew (some minutes)
 	$(PY) -m training.train
 
-bench: install-dev ## Measure what the router itself costs beside its peers, for docs/performance.md; BENCH="--quick" for a short run
-	$(PY) -m benchmarks.overhead --save $(BENCH)
+bench: install-dev ## Measure what the router itself costs beside its peers, for docs/performance.md; BENCH="--quick" for a short run that saves nothing
+	$(PY) -m benchmarks.overhead $(or $(BENCH),--save)
 	$(if $(BENCH),,$(PY) -m benchmarks.overhead.growth --banks --save)
-	$(PY) -m benchmarks.overhead.page
+	$(if $(BENCH),,$(PY) -m benchmarks.overhead.page)
 
 PEERS := benchmarks/peers
 bench-peers: $(PEERS)/.venvs/litellm/.installed $(PEERS)/.venvs/langgraph_openai_serve/.installed ## Install the peers that `make bench` measures, each by itself

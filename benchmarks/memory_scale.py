@@ -103,10 +103,12 @@ class WordsEmbedder(CountingEmbedder):
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description="Measure memory recall over a large bank.")
-    parser.add_argument("--chunks", type=int, default=10_000)
+    parser.add_argument("--chunks", type=int, default=10_000, help=f"{2 * QUESTIONS + 1} at least")
     parser.add_argument("--embedder", choices=("words", "packaged"), default="words")
     parser.add_argument("--folder", type=Path, help="keeps banks and indexes, for another run with the same options")
     asked = parser.parse_args()
+    if asked.chunks < 2 * QUESTIONS + 1:
+        parser.error(f"--chunks: each question is asked of another one, so give {2 * QUESTIONS + 1} at least")
     vocabulary = invented_words()
     embedder = WordsEmbedder(vocabulary) if asked.embedder == "words" else CountingEmbedder()
     embedder.wait_until_loaded()
@@ -128,7 +130,7 @@ def measure_large(workspace: Path, chunks: int, vocabulary: list[str], embedder:
     with closing(service_of(workspace, embedder)) as service:
         started = time.perf_counter()
         while not service.recall_blocking(workspace, asked[0], BUDGET_TOKENS).used_vectors:
-            time.sleep(LOOK_EVERY_S)
+            _go_on(started)
         figures["warm_start_s"] = round(time.perf_counter() - started, 3)
         service.wait_indexed(INDEX_WITHIN_S)
         figures["warm_start_embedded"] = embedder.embedded
@@ -175,11 +177,18 @@ def measure_edit(workspace: Path, vocabulary: list[str], embedder: CountingEmbed
                 sys.exit("The change was not seen by the next recall.")
             if got.used_vectors and got.note is None:
                 break
-            time.sleep(LOOK_EVERY_S)
+            _go_on(started)
         passed_s = time.perf_counter() - started
         changed.write_text(text, encoding="utf-8")
         index(service, workspace)
     return {"edit_searchable_s": round(passed_s, 3), "edit_embedded": embedder.embedded}
+
+
+def _go_on(started: float) -> None:
+    """Wait for the next look; an index that does not come ends the run."""
+    if time.perf_counter() - started > INDEX_WITHIN_S:
+        sys.exit(f"The index did not serve within {INDEX_WITHIN_S:.0f} s.")
+    time.sleep(LOOK_EVERY_S)
 
 
 def write_bank(workspace: Path, chunks: int, vocabulary: list[str]) -> None:

@@ -82,7 +82,7 @@ async def _point(upstream: Contender, ours: Contender, kinds: Mapping[str, Kind]
 
 def markdown(points: Mapping[str, Mapping[Any, Mapping[str, float]]]) -> str:
     """A table and a plot for each series; the sizes are powers of ten, so that a straight growth bends upwards."""
-    lines = ["# Growth"]
+    lines = ["# Growth", "", "In each plot, one line for each row of the table above it."]
     for series, by_size in points.items():
         lines += ["", f"## {series}", "", f"| | {' | '.join(map(str, by_size))} |", f"|---|{'---:|' * len(by_size)}"]
         for measure, title in MEASURES.items():

@@ -22,6 +22,7 @@ COLUMNS = {
     "added ms, tool turn, p50": ("tool_turn/stream_21/1", "added_ttft_ms_p50"),
     "p95": ("tool_turn/stream_21/1", "added_ttft_ms_p95"),
     "added ms, person's turn, p50": ("person_turn/stream_21/1", "added_ttft_ms_p50"),
+    "CPU-ms, person's turn": ("person_turn/stream_21/1", "cpu_ms_per_request"),
     "CPU-ms, tool turn": ("tool_turn/stream_21/1", "cpu_ms_per_request"),
     "CPU-ms, 400 KB of history": ("history_400k/stream_21/1", "cpu_ms_per_request"),
     "CPU-ms, further chunk": ("tool_turn/paced_1000/1", "cpu_ms_per_chunk"),
@@ -29,6 +30,7 @@ COLUMNS = {
     "MB": ("tool_turn/stream_21/1", "rss_mb"),
     "s to start": ("tool_turn/stream_21/1", "startup_s"),
 }
+LARGE = 1_000  # of such figures, every digit is told
 _FIGURES = re.compile(r"(?<=<!-- figures -->\n).*(?=<!-- end of figures -->)", re.DOTALL)
 
 Json = Mapping[str, Any]
@@ -67,7 +69,7 @@ def _overhead(told: Json) -> str:
 
 def _cells(by_load: Json) -> list[str]:
     values = [by_load.get(load, {}).get(measure) for load, measure in COLUMNS.values()]
-    return ["–" if value is None else f"{value:.3g}" for value in values]
+    return ["–" if value is None else f"{value:.3g}" if value < LARGE else f"{value:,.0f}" for value in values]
 
 
 def _growth(grown: Json) -> str:
