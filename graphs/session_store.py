@@ -21,9 +21,26 @@ STATEMENTS_KEPT = 16
 log = structlog.get_logger(__name__)
 
 
+class SessionStore(SqliteStore):
+    """LangGraph's store, which also keeps to a bound."""
+
+    def keep_newest(self, namespace: tuple[str, ...], most: int) -> None:
+        """Delete all but the `most` records that were written last.
+
+        None of them is read: to search for 1,000 among 20,000 took several megabytes, which the process then kept.
+        """
+        prefix = ".".join(namespace)
+        with self._cursor() as cursor:
+            cursor.execute(
+                "DELETE FROM store WHERE prefix = ? AND key IN"
+                " (SELECT key FROM store WHERE prefix = ? ORDER BY updated_at DESC LIMIT -1 OFFSET ?)",
+                (prefix, prefix, most),
+            )
+
+
 async def open_session_store(
     folder: Path, stack: AsyncExitStack, *, expiry_days: float
-) -> tuple[SqliteStore | None, str | None]:
+) -> tuple[SessionStore | None, str | None]:
     """The store, closed with `stack`, or why there is none: without it the service answers, but remembers nothing."""
     ttl = TTLConfig(default_ttl=expiry_days * MINUTES_PER_DAY, refresh_on_read=True)
     try:
@@ -36,7 +53,7 @@ async def open_session_store(
     return store, None
 
 
-def _open(folder: Path, ttl: TTLConfig) -> tuple[ExitStack, SqliteStore]:
+def _open(folder: Path, ttl: TTLConfig) -> tuple[ExitStack, SessionStore]:
     """Written ahead (WAL), so that reading waits for no writer, also one of another process."""
     folder.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
@@ -44,7 +61,7 @@ def _open(folder: Path, ttl: TTLConfig) -> tuple[ExitStack, SqliteStore]:
         connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=NORMAL")
-        store = SqliteStore(connection, ttl=ttl)
+        store = SessionStore(connection, ttl=ttl)
         store.setup()
         stack.callback(store.stop_ttl_sweeper)
         store.start_ttl_sweeper()

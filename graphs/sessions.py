@@ -14,10 +14,11 @@ from functools import partial
 from typing import Any
 
 import structlog
-from langgraph.store.base import BaseStore, GetOp, Item, Op, PutOp, Result, SearchOp
+from langgraph.store.base import BaseStore, GetOp, Item, Op, PutOp, Result
 
 from chains.conversation import digest_of, session_key
 from graphs.known import Known, blocks_in, first_known, held_by
+from graphs.session_store import SessionStore
 
 CONVERSATIONS = ("conversations",)
 BLOCKS = ("blocks",)
@@ -27,8 +28,6 @@ AS_A_RULE_WITHIN = 16
 MAX_RECORDS = 20_000
 # Finding the oldest reads all records while the store waits, so it is done only once this share has been added.
 TRIM_SHARE, TRIM_AT_LEAST = 1 / 20, 50
-# Of the store, which others wait for meanwhile, and which keeps a statement as long as there are keys in it.
-DELETED_AT_ONCE = 100
 # A client that got no answer asks again within this: six times in a minute, or when a person presses retry.
 RETRY_WITHIN_S = 600
 
@@ -212,21 +211,10 @@ class Sessions:
         return await asyncio.to_thread(self.store.batch, ops)
 
     async def _trim(self) -> None:
-        """Delete the oldest records beyond the bound: as a rule all in one search."""
-        assert self.store is not None  # noqa: S101 - only called where there is one
-        most = 2 * self.trimmed_after
-        for namespace in (CONVERSATIONS, BLOCKS):
-            while True:
-                search = SearchOp(namespace, limit=most, offset=self.max_records, refresh_ttl=False)
-                (items,) = await self.batch([search])
-                if not isinstance(items, list) or not items:
-                    break
-                keys = [item.key for item in items if isinstance(item, Item)]
-                for start in range(0, len(keys), DELETED_AT_ONCE):
-                    portion = keys[start : start + DELETED_AT_ONCE]
-                    await self.batch([PutOp(namespace, key, None) for key in portion])
-                if len(items) < most:
-                    break
+        """Delete the oldest records beyond the bound; those of a store in memory end with their process."""
+        if isinstance(self.store, SessionStore):
+            for namespace in (CONVERSATIONS, BLOCKS):
+                await asyncio.to_thread(self.store.keep_newest, namespace, self.max_records)
 
 
 def _merged(known: Mapping[str, Any] | None, record: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,8 +10,8 @@ from typing import Any
 
 from langgraph.store.base import Op, TTLConfig
 from langgraph.store.memory import InMemoryStore
-from langgraph.store.sqlite import SqliteStore
 
+from graphs.session_store import SessionStore
 from graphs.sessions import Sessions
 
 DAYS_14 = 14 * 24 * 60.0
@@ -21,9 +21,10 @@ SECRET = "the user's own words"
 
 
 @asynccontextmanager
-async def opened(file: Path, ttl_minutes: float = DAYS_14) -> AsyncIterator[SqliteStore]:
+async def opened(file: Path, ttl_minutes: float = DAYS_14) -> AsyncIterator[SessionStore]:
     ttl = TTLConfig(default_ttl=ttl_minutes, refresh_on_read=True)
-    with SqliteStore.from_conn_string(str(file), ttl=ttl) as store:
+    with SessionStore.from_conn_string(str(file), ttl=ttl) as store:
+        assert isinstance(store, SessionStore)
         store.setup()
         yield store
 

@@ -4,17 +4,15 @@ import _sqlite3
 import asyncio
 import ctypes
 import sqlite3
-from collections.abc import Iterable
 from contextlib import AsyncExitStack, closing
 from pathlib import Path
-from typing import Any
 
 import pytest
-from langgraph.store.base import Op, SearchOp
+from langgraph.store.base import PutOp
 from langgraph.store.memory import InMemoryStore
 from structlog.testing import capture_logs
 
-from graphs.session_store import SESSIONS_FILE, open_session_store
+from graphs.session_store import SESSIONS_FILE, SessionStore, open_session_store
 from graphs.sessions import MAX_PREFIXES, TRIM_AT_LEAST, Sessions
 from tests.graphs.session_support import DAYS_14, SECRET, BrokenStore, found, opened, rows
 
@@ -133,27 +131,37 @@ async def test_the_oldest_records_beyond_the_bound_are_deleted(tmp_path: Path) -
     assert all(100 <= kept.count(prefix) <= 100 + TRIM_AT_LEAST for prefix in ("conversations", "blocks"))
 
 
-class CountingStore(InMemoryStore):
-    """Counts the searches of a trim, each of which reads all records of an SQLite file."""
-
-    searches = 0
-
-    def batch(self, ops: Iterable[Op]) -> list[Any]:
-        ops = list(ops)
-        self.searches += sum(isinstance(op, SearchOp) for op in ops)
-        return super().batch(ops)
-
-
-async def test_a_full_store_is_trimmed_after_a_twentieth_more() -> None:
+async def test_a_full_store_is_trimmed_after_a_twentieth_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """At the bound, every fiftieth record held the store for 0.4 s to look for the oldest."""
-    store = CountingStore()
-    sessions = Sessions(store, max_records=2_000)
-    for number in range(10, 2_510, 10):
-        await sessions.keep_conversation([f"c{number - each}" for each in range(10)], {"conversation": "c"})
-        if number >= 2_000 and number % 50 == 0:
-            kept = len(await store.asearch(("conversations",), limit=10_000))
-            assert 2_000 <= kept <= 2_000 + sessions.trimmed_after == 2_100
-    assert store.searches <= 2 * (2_500 / sessions.trimmed_after + 1) + 10
+    trims: list[int] = []
+    keep_newest = SessionStore.keep_newest
+
+    def counted(store: SessionStore, namespace: tuple[str, ...], most: int) -> None:
+        trims.append(most)
+        keep_newest(store, namespace, most)
+
+    monkeypatch.setattr(SessionStore, "keep_newest", counted)
+    async with opened(tmp_path / "s.sqlite") as store:
+        sessions = Sessions(store, max_records=2_000)
+        for number in range(10, 2_510, 10):
+            await sessions.keep_conversation([f"c{number - each}" for each in range(10)], {"conversation": "c"})
+            if number >= 2_000 and number % 50 == 0:
+                kept = len(rows(tmp_path / "s.sqlite"))
+                assert 2_000 <= kept <= 2_000 + sessions.trimmed_after == 2_100
+    assert len(trims) <= 2 * (2_500 / sessions.trimmed_after + 1)
+
+
+async def test_trimming_reads_no_record(tmp_path: Path) -> None:
+    """A thousand records were read to be deleted, and all were sorted with what they hold: 7 MB that stayed."""
+    sqlite = ctypes.CDLL(_sqlite3.__file__)
+    sqlite.sqlite3_memory_used.restype = sqlite.sqlite3_memory_highwater.restype = ctypes.c_int64
+    async with opened(tmp_path / "s.sqlite") as store:
+        store.batch([PutOp(("blocks",), f"{number:032x}", {"block": "x" * 2_000}) for number in range(4_000)])
+        before = sqlite.sqlite3_memory_used()
+        sqlite.sqlite3_memory_highwater(1)
+        store.keep_newest(("blocks",), 3_000)
+        assert sqlite.sqlite3_memory_highwater(0) - before < 1_500_000
+    assert len(rows(tmp_path / "s.sqlite")) == 3_000
 
 
 async def test_looking_without_touching_leaves_the_expiry(tmp_path: Path) -> None:
