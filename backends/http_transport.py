@@ -11,6 +11,8 @@ from contextlib import contextmanager
 import aiohttp
 import httpx
 
+# How long a connection that nobody uses is kept.
+IDLE_S = 15.0
 # The first that fits counts: from the special to the general.
 _ERRORS: tuple[tuple[type[Exception], type[httpx.TransportError]], ...] = (
     (aiohttp.ConnectionTimeoutError, httpx.ConnectTimeout),
@@ -54,7 +56,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=self._max_connections),
+                connector=aiohttp.TCPConnector(limit=self._max_connections, keepalive_timeout=IDLE_S),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 auto_decompress=False,
             )

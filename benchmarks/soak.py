@@ -30,6 +30,7 @@ from typing import Any
 import httpx
 import psutil
 
+from backends.http_transport import IDLE_S
 from benchmarks.soak_calls import HUNG_AFTER_S, Call, Echo, Verdict, make
 from tests.support.process import config_dir, panel_of, serving, stop, url_in
 from tests.support.scripted_ollama import ScriptedOllama
@@ -38,9 +39,9 @@ MEBIBYTE = 1024 * 1024
 WARM_UP_SHARE = 0.25
 MOST_WARM_UP_S = 60.0
 SAMPLE_EVERY_S = 1.0
-# Longer than an idle connection to the model server is kept.
-QUIET_S = 6.0
-MOST_QUIET_S = 30.0
+# By then the model server's connections that nobody used are old enough to be closed.
+QUIET_S = IDLE_S + 1
+MOST_QUIET_S = 40.0
 MOST_GROWTH_PCT = 2.0
 GROWTH_TELLS_AFTER_S = 600.0
 _TASKS = re.compile(r"^router_running_tasks (\S+)$", re.MULTILINE)
