@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import jsonschema
@@ -18,9 +19,7 @@ def checked_dialect(schema: dict[str, Any]) -> type[Validator]:
     """
     dialect: type[Validator] = jsonschema.Draft202012Validator
     if isinstance(schema.get("$schema"), str):
-        try:
+        with suppress(ValueError):  # what it names is no URL
             dialect = validator_for(schema, default=dialect)
-        except ValueError:  # what it names is no URL
-            dialect = jsonschema.Draft202012Validator
     dialect.check_schema(schema)
     return dialect
