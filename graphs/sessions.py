@@ -26,7 +26,7 @@ MAX_PREFIXES = 200
 # A request goes on from the one before by an answer and some results of tools, by two kinds of fingerprints.
 AS_A_RULE_WITHIN = 16
 MAX_RECORDS = 20_000
-# Finding the oldest reads all records while the store waits, so it is done only once this share has been added.
+# Finding the oldest looks at all records while the store waits, so it is done only once this share has been added.
 TRIM_SHARE, TRIM_AT_LEAST = 1 / 20, 50
 # A client that got no answer asks again within this: six times in a minute, or when a person presses retry.
 RETRY_WITHIN_S = 600
@@ -84,7 +84,7 @@ class Sessions:
         found = self._read([(CONVERSATIONS, key) for key in ([newest, *first] if newest else first)], touch=touch)
         answered = newest in found
         if not (key := first_known(keys, found, session)):
-            found = self._read([(CONVERSATIONS, key) for key in rest])
+            found = self._read([(CONVERSATIONS, key) for key in rest], touch=touch)
             key = first_known(rest, found, session)
         if not key:
             return Known(answered=answered)
@@ -92,8 +92,7 @@ class Sessions:
         conversation = session or record.get("conversation") or None
         last = session_key(conversation, place=place) if conversation else ""
         blocks = blocks_in(record)
-        beside = [(CONVERSATIONS, key), (CONVERSATIONS, last), *((BLOCKS, block) for block in blocks.values())]
-        also = self._read(beside, touch=touch)
+        also = self._read([(CONVERSATIONS, last), *((BLOCKS, block) for block in blocks.values())], touch=touch)
         return Known(
             conversation,
             held_by(record),
@@ -171,7 +170,7 @@ class Sessions:
             return {}
         return await asyncio.to_thread(self._read, [(namespace, key) for key in keys], touch=touch)
 
-    def _read(self, places: Sequence[tuple[Namespace, str]], *, touch: bool = False) -> dict[str, dict[str, Any]]:
+    def _read(self, places: Sequence[tuple[Namespace, str]], *, touch: bool) -> dict[str, dict[str, Any]]:
         """The records that are there, by key. Waits for the disk."""
         if self.store is None or not places:
             return {}
@@ -185,10 +184,10 @@ class Sessions:
             return {}
         return {key: item.value for (_, key), item in zip(places, items, strict=True) if isinstance(item, Item)}
 
-    async def _put(self, namespace: tuple[str, ...], values: Mapping[str, dict[str, Any]]) -> None:
+    async def _put(self, namespace: Namespace, values: Mapping[str, dict[str, Any]]) -> None:
         await self._written(lambda: self.store and self.store.batch(self._puts(namespace, values)), len(values))
 
-    def _puts(self, namespace: tuple[str, ...], values: Mapping[str, dict[str, Any]]) -> list[PutOp]:
+    def _puts(self, namespace: Namespace, values: Mapping[str, dict[str, Any]]) -> list[PutOp]:
         """A PutOp knows nothing of the store's default expiry; without one the record would stay for ever."""
         ttl = ((self.store and self.store.ttl_config) or {}).get("default_ttl")
         return [PutOp(namespace, key, value, ttl=ttl) for key, value in values.items()]
