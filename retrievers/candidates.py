@@ -49,18 +49,23 @@ def nearest_lines(candidates: Sequence[Candidate]) -> Iterator[tuple[int, int]]:
     later = archived if len(archived) < len(candidates) else []
     waiting = [(-each.best_possible, number, _UNCUT) for number, each in enumerate(candidates) if number not in later]
     heapify(waiting)
-    malus, most = 0.0, math.inf
+    best_live = math.inf
     while waiting:
         score, number, group = heappop(waiting)
         if group == _UNCUT:
-            for each, own in enumerate(candidates[number].score(candidates[number].lines.groups)):
-                heappush(waiting, (-(min(own - malus, most) if number in later else own), number, each))
+            for own_group, own in enumerate(candidates[number].score(candidates[number].lines.groups)):
+                score = _archived(own, best_live) if number in later else own
+                heappush(waiting, (-score, number, own_group))
             continue
         yield number, group
-        if not malus:
-            malus, most = ARCHIVED, -score - NEWEST
-            for number in later:
-                heappush(waiting, (-min(candidates[number].best_possible - malus, most), number, _UNCUT))
+        if best_live == math.inf:
+            best_live = -score
+            for each in later:
+                heappush(waiting, (-_archived(candidates[each].best_possible, best_live), each, _UNCUT))
+
+
+def _archived(score: float, best_live: float) -> float:
+    return min(score - ARCHIVED, best_live - NEWEST)
 
 
 def lifted(scores: Sequence[float]) -> list[float]:

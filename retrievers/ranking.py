@@ -107,7 +107,7 @@ def _similarities(passages: Sequence[Passage], vectors: VectorEvidence) -> Vecto
 
 def _nearest_lines(passages: Sequence[Passage], vectors: VectorEvidence) -> Vectors:
     """The nearest group of each passage's lines; of one too new to have vectors, what is usual among the others."""
-    known = {key: max(found) for key, found in vectors.lines.items()}
+    known = {key: max(found) for key, found in vectors.lines.items() if found}
     usual = median(known.values()) if known else 0.0
     return np.array([known.get(passage.content_id, usual) for passage in passages], dtype=np.float32)
 
