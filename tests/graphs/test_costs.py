@@ -178,6 +178,7 @@ async def test_work_grows_no_faster_than_the_conversation(context: Deps) -> None
 
 
 async def test_a_further_chunk_costs_the_same_wherever_it_stands(context: Deps) -> None:
+    await events_of(turn(QUESTION), context)  # what is loaded with the first request is there
     totals = []
     for chunks in (100, 200, 300):
         many = deps(speaking(chunks), store=context.sessions.store)
