@@ -13,9 +13,10 @@ from typing import Any
 from chains.streamed_text import Mismatch, StreamedText, Waiting
 from chains.tool_arguments import FittingCall, Toolbox, read_json
 
-OPENING_TAGS = ("<tool_call>", "<tools>", "<|python_tag|>", "<function=")
-CLOSING_TAGS = ("</tool_call>", "</tools>", "</function>", "<|eom_id|>", "<|eot_id|>")
-FENCED_LANGUAGES = ("json", "xml", "tool_call")
+_TAGS = ("tool_call", "tools", "tool", "function_call", "toolcall", "TOOLCALL")
+OPENING_TAGS = (*(f"<{tag}>" for tag in _TAGS), "<|python_tag|>", "<function=")
+CLOSING_TAGS = (*(f"</{tag}>" for tag in _TAGS), "</function>", "<|eom_id|>", "<|eot_id|>")
+FENCED_LANGUAGES = ("json", "JSON", "xml", "XML", "tool_call")
 FUNCTION_KEYS = ('"name"', '"arguments"', '"parameters"')
 CALL_KEYS = (*FUNCTION_KEYS, '"function"', '"type"', '"id"')
 MIN_FENCE = 3

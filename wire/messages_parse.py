@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import groupby
 from typing import Any
 
 import orjson
@@ -40,7 +39,7 @@ def as_chat(request: CountRequest) -> ChatRequest:
     system = [{"role": "system", "content": _system_text(request.system)}] if request.system else []
     chat: Json = {
         "model": request.model,
-        "messages": [*system, *_turns(request.messages)],
+        "messages": [*system, *(turn for message in request.messages for turn in _turns(message))],
         "tools": [_tool(tool.name, tool.description, tool.input_schema) for tool in request.tools or []] or None,
         "reasoning_effort": _effort(request),
     }
@@ -81,33 +80,7 @@ def _system_text(content: SystemContent) -> str:
     return "\n\n".join(block.text for block in content if not block.text.startswith(_ACCOUNTING))
 
 
-def _turns(messages: Sequence[Message]) -> list[Json]:
-    turns: list[Json] = []
-    for tells, group in groupby(messages, key=lambda message: isinstance(message, SystemMessage)):
-        new = [turn for message in group for turn in _turns_of(message)]
-        if tells and turns:
-            if text := "\n\n".join(turn["content"] for turn in new).strip():
-                _remind(turns, text)
-        else:
-            turns += new
-    return turns
-
-
-def _remind(turns: list[Json], text: str) -> None:
-    """Instructions in the midst, in the form in which Claude Code gave them before the API had such messages.
-
-    Most of Ollama's templates put whatever system messages say at the front: the model would read all anew.
-    """
-    if not text.startswith("<system-reminder>"):
-        text = f"<system-reminder>\n{text}\n</system-reminder>"
-    reminder = {"type": "text", "text": f"{text}\n\n"}
-    if turns[-1]["role"] != "user":
-        turns.append({"role": "user", "content": []})
-    said = turns[-1]["content"]
-    turns[-1]["content"] = [reminder, *([{"type": "text", "text": said}] if isinstance(said, str) else said)]
-
-
-def _turns_of(message: Message) -> Iterator[Json]:
+def _turns(message: Message) -> Iterator[Json]:
     match message:
         case SystemMessage():
             yield {"role": "system", "content": _system_text(message.content)}
@@ -125,10 +98,11 @@ def _user(message: UserMessage) -> Iterator[Json]:
 
 
 def _result(block: ToolResultBlock) -> Result:
-    if isinstance(block.content, str):
-        return block.tool_use_id, block.content, []
-    text = "\n".join(part.text for part in block.content if isinstance(part, TextBlock))
-    return block.tool_use_id, text, [_part(part) for part in block.content if isinstance(part, ImageBlock)]
+    """A chat has no field for an error: it begins the text, or a local model takes it for what was asked for."""
+    parts = [TextBlock(type="text", text=block.content)] if isinstance(block.content, str) else block.content
+    text = "\n".join(part.text for part in parts if isinstance(part, TextBlock))
+    shown = [_part(part) for part in parts if isinstance(part, ImageBlock)]
+    return block.tool_use_id, f"Error: {text}" if block.is_error else text, shown
 
 
 def _part(block: TextBlock | ImageBlock) -> Json:

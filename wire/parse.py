@@ -26,6 +26,7 @@ from wire.openai_messages import (
     UserTurn,
 )
 from wire.openai_request import AllowedToolsChoice, ChatRequest, NamedTool
+from wire.system_turns import instructions_placed
 
 SESSION_HEADERS = ("x-session-id", "x-session-affinity")
 WORKSPACE_HEADER = "x-workspace"
@@ -48,7 +49,7 @@ class ParsedRequest:
 def parse_turn(request: ChatRequest, headers: Mapping[str, str]) -> ParsedRequest:
     """Understand a request; `headers` by lower-case name."""
     offered = tuple(tool.as_sent() for tool in request.tools or [])
-    messages = tuple(_message(message) for message in request.messages)
+    messages = instructions_placed([_message(message) for message in request.messages])
     seen = understand(messages, [tool["function"]["name"] for tool in offered])
     metadata = request.metadata or {}
     workspace = _utf8(headers.get(WORKSPACE_HEADER)) or _text(metadata.get("workspace")) or seen.workspace

@@ -65,8 +65,9 @@ async def test_text_parts_are_joined_with_nothing_between(running: Running) -> N
     ]
     chat = await sent(running, messages=messages)
     joined = "one two\n\n three"
-    assert [message["content"] for message in chat["messages"]] == [joined, "dev", joined, joined, joined + "end"]
-    assert [message["role"] for message in chat["messages"]] == ["system", "system", "user", "assistant", "user"]
+    told = [f"{joined}\n\ndev", joined, joined, joined + "end"]
+    assert [message["content"] for message in chat["messages"]] == told
+    assert [message["role"] for message in chat["messages"]] == ["system", "user", "assistant", "user"]
 
 
 async def test_images_travel_as_base64(running: Running) -> None:

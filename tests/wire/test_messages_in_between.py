@@ -58,8 +58,16 @@ def test_the_accounting_line_alone_is_nothing_to_be_reminded_of() -> None:
 
 
 def test_instructions_before_anything_else_stay_there() -> None:
-    assert said(turn_of(SKILLS, MORE, ASKED))[:3] == [
-        ("system", "You help."),
-        ("system", "These skills are there."),
-        ("system", "Be brief."),
+    assert said(turn_of(SKILLS, MORE, ASKED)) == [
+        ("system", "You help.\n\nThese skills are there.\n\nBe brief."),
+        ("human", "read a.txt"),
     ]
+
+
+def test_the_model_is_told_that_a_tool_failed() -> None:
+    """It read the error's text as the file's."""
+    lines = [{"type": "text", "text": "no"}, {"type": "text", "text": "file"}]
+    for content, told in (("no file", "Error: no file"), (lines, "Error: no\nfile"), ("", "Error: ")):
+        failed = {"type": "tool_result", "tool_use_id": "c", "content": content, "is_error": True}
+        turn = turn_of(ASKED, CALLED, {"role": "user", "content": [failed]}, CALLED, RESULT)
+        assert [text for kind, text in said(turn) if kind == "tool"] == [told, "hi"]
