@@ -43,7 +43,15 @@ class NetworkBlockedError(RuntimeError):
     """No `OSError`: code under test must not take it for a server that is down."""
 
 
+class SteadyLoggers(dict[str, Any]):
+    """pytest goes through all loggers before each test, while a thread of the one before may import what makes more."""
+
+    def values(self) -> Any:
+        return list(super().values())
+
+
 def pytest_configure() -> None:
+    _patch.setattr(logging.root.manager, "loggerDict", SteadyLoggers(logging.root.manager.loggerDict))
     _patch.setattr(socket.socket, "connect", _guarded_connect(socket.socket.connect))
     _patch.setattr(socket.socket, "connect_ex", _guarded_connect_ex(socket.socket.connect_ex))
     _patch.setattr(socket, "getaddrinfo", _guarded_getaddrinfo(socket.getaddrinfo))
