@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from langchain_core.messages import BaseMessage, HumanMessage, ToolMessage
 
+from chains.instructions import instructions_placed
 from chains.marks import find_mark, without_marks
 from config.schema import Mode, Role
 
@@ -113,9 +114,9 @@ class Turn:
         indexes = [index for index, message in enumerate(messages) if isinstance(message, HumanMessage)]
         texts = [str(messages[index].text) for index in indexes]
         return cls(
-            messages=tuple(map(_without_marks, messages)),
+            messages=instructions_placed([_without_marks(message) for message in messages]),
             person_text=without_marks(texts[-1]) if texts else "",
-            person_index=indexes[-1] if indexes else None,
+            person_index=len(instructions_placed(messages[: indexes[-1] + 1])) - 1 if indexes else None,
             from_machine=bool(messages) and isinstance(messages[-1], ToolMessage),
             mode=mode,
             workspace=workspace,

@@ -10,6 +10,7 @@ from typing import Any
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolCall, ToolMessage
 
+from chains.instructions import instructions_placed
 from chains.marks import find_mark, without_marks
 from chains.turn import Sampling, ToolChoice, Turn
 from config.schema import MODES, Mode
@@ -26,7 +27,6 @@ from wire.openai_messages import (
     UserTurn,
 )
 from wire.openai_request import AllowedToolsChoice, ChatRequest, NamedTool
-from wire.system_turns import instructions_placed
 
 SESSION_HEADERS = ("x-session-id", "x-session-affinity")
 WORKSPACE_HEADER = "x-workspace"

@@ -68,10 +68,19 @@ Part = Annotated[TextPart | RefusalPart | ImagePart, Field(discriminator="type")
 Content = Annotated[Annotated[str, Tag("text")] | Annotated[list[Part], Tag("parts")], Discriminator(_kind_of_content)]
 
 
+def _check_kind(kind: Any) -> Any:
+    if isinstance(kind, str) and kind != "message":
+        raise ValueError(
+            f"{kind[:40]!r} cannot be read here: nothing is stored, so send messages, function calls, their outputs "
+            "and reasoning as a whole"
+        )
+    return kind
+
+
 class MessageItem(_Item):
     """What somebody said; `type` may be left out."""
 
-    type: Literal["message"] = "message"
+    type: Annotated[Literal["message"], BeforeValidator(_check_kind)] = "message"
     role: Literal["user", "assistant", "system", "developer"]
     content: Content
 

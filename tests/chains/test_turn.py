@@ -49,6 +49,15 @@ def test_a_turn_of_plain_messages() -> None:
     assert (turn.model, turn.mode, turn.workspace, turn.wants_memory) == (AUTOMATIC, "none", None, True)
 
 
+def test_instructions_in_the_midst_are_not_the_persons() -> None:
+    said = [HumanMessage("old"), AIMessage("a"), SystemMessage("x @fast"), HumanMessage("new"), SystemMessage("y")]
+    turn = Turn.of_messages([SystemMessage("s"), SystemMessage("t"), *said])
+    assert [message.type for message in turn.messages] == ["system", "human", "ai", "human", "human"]
+    assert turn.messages[4].text == "<system-reminder>\ny\n</system-reminder>\n\nnew"
+    assert (turn.person_text, turn.person_index, turn.mark) == ("new", 4, None)
+    assert "x @fast" in turn.messages[3].text
+
+
 def test_a_turn_in_a_tool_loop() -> None:
     call = AIMessage("", tool_calls=[{"id": "1", "name": "f", "args": {}}])
     messages = [HumanMessage("go"), call, ToolMessage("done", tool_call_id="1")]

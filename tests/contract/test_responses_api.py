@@ -151,6 +151,12 @@ async def test_what_is_refused_is_named(openai: AsyncOpenAI, more: Any, param: s
     assert refused.value.param == param
 
 
+async def test_an_item_that_only_refers_to_another_is_refused_with_what_to_do(openai: AsyncOpenAI) -> None:
+    """It said that the type must be message, though there are others."""
+    with pytest.raises(sdk.BadRequestError, match="'item_reference' cannot be read here: nothing is stored, so send"):
+        await openai.responses.create(model=MODEL, input=[{"type": "item_reference", "id": "x"}])
+
+
 async def test_only_some_of_the_tools_are_allowed(running: Running, openai: AsyncOpenAI) -> None:
     allowed: Any = {"type": "allowed_tools", "mode": "auto", "tools": [{"type": "function", "name": "weather"}]}
     tools: list[Any] = [WEATHER, {**WEATHER, "name": "clock"}]

@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
 
+from chains.instructions import instructions_placed
 from chains.turn import Turn
 from wire import responses_parse
 from wire.parse import parse_turn
 from wire.responses_request import ResponsesRequest
-from wire.system_turns import instructions_placed
 from wire.validate import parse_chat_request, validated
 
 # As Codex sends them: its instructions, then the developer's; those change where a person chooses another mode.
