@@ -19,7 +19,8 @@ LONGEST_WORD_CHARS = 64
 
 _WORD = re.compile(r"[^\W_]+")
 # `main.py`, `src/proxy.ts`, `MAX_FILE_SIZE`, `2.0.1`: a name besides its words.
-_NAME = re.compile(r"[^\W_]+(?:[._/][^\W_]+)+")
+# It begins where a word does: else a long word that no name follows would be read anew from each of its characters.
+_NAME = re.compile(r"(?<![^\W_])[^\W_]++(?:[._/][^\W_]+)+")
 _CAMEL = re.compile(r"(?<=[^\W\dA-Z_])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _BEYOND_ASCII = re.compile(r"[^\x00-\x7f]+")
 # Hiragana, katakana, Han, Hangul, Thai, Lao, Khmer, Myanmar.

@@ -35,6 +35,11 @@ def test_a_name_of_code_is_a_term_besides_its_words(name: str) -> None:
     assert name.casefold() in folded(f"do not touch `{name}`.")
 
 
+def test_a_long_word_is_read_once() -> None:
+    """Read anew from each of its characters, a pasted key of 2,000 held up its question for a tenth of a second."""
+    assert terms("x" * 500_000 + " main.py")[-1] == "main.py"
+
+
 def test_short_words_meet_only_themselves() -> None:
     assert not set(terms("cat")) & set(terms("category"))
 
