@@ -24,7 +24,7 @@ from config.errors import ConnectTimeout, ContextTooLong, ModelBusy, ModelRefuse
 
 MAX_LINE_BYTES = 16 * 1024 * 1024
 MAX_SHOWN_CHARS = 300
-# Of what has come in one piece: a long one must not hold up everybody else.
+# Of what has come in one piece, after its first line, which goes out alone: a long one must not hold up everybody else.
 LINES_AT_ONCE = 16
 BUSY_RETRY_AFTER_S = 5.0
 NANOSECONDS = 1e-9
@@ -185,7 +185,7 @@ async def _lines(response: httpx.Response) -> AsyncGenerator[bytes, None]:
             if line:
                 yield line
                 lines += 1
-                if lines % LINES_AT_ONCE == 0:
+                if lines % LINES_AT_ONCE == 1:
                     await asyncio.sleep(0)
         if len(rest) > MAX_LINE_BYTES:
             raise UpstreamBroken(f"The model's server sent a line of more than {MAX_LINE_BYTES} bytes.")

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from backends.ndjson import MAX_LINE_BYTES, MAX_SHOWN_CHARS, ChatTransport, refusal
+from backends.ndjson import LINES_AT_ONCE, MAX_LINE_BYTES, MAX_SHOWN_CHARS, ChatTransport, refusal
 from backends.patience import CallLimits
 from config.errors import (
     BackendError,
@@ -152,6 +152,28 @@ async def test_a_reset_as_the_connection_is_made(ollama: ScriptedOllama) -> None
     await ollama.reset_next_connections()
     with pytest.raises(BackendError):
         await chunks_of(ollama.base_url)
+
+
+async def test_what_came_in_one_piece_holds_nobody_up() -> None:
+    """The first token lay with its sender until the next 15 were read, too."""
+    lines = b'{"message": {"content": "a"}}\n' * 2 * LINES_AT_ONCE + b'{"done": true}\n'
+    answer = b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%b" % (len(lines), lines)
+    read, first = 0, asyncio.Event()
+    turns: list[int] = []
+
+    async def send_on() -> None:
+        await first.wait()
+        while not turns or turns[-1] < read:
+            turns.append(read)
+            await asyncio.sleep(0)
+
+    sending = asyncio.create_task(send_on())
+    async with raw_server(answer) as url, transport_to(url) as transport:
+        async for _ in transport.stream(CHAT):
+            read += 1
+            first.set()
+    await sending
+    assert turns[:2] == [1, 1 + LINES_AT_ONCE]
 
 
 @pytest.mark.parametrize("place", [-1, 0, 1])
