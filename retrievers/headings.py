@@ -6,9 +6,11 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-_HEADING = re.compile(r" {0,3}(#{1,6})(?:[ \t]+(.*?))?(?:[ \t]+#+)?[ \t]*")
+_BLANKS = " \t"
+# Of lines without the blanks at their end: a pattern that looks for these as well tries each blank within a line.
+_HEADING = re.compile(r" {0,3}(#{1,6})(?:[ \t]+(.*))?")
 _UNDERLINE = re.compile(r" {0,3}=+[ \t]*")
-_FENCE = re.compile(r"[ \t]*(`{3,}|~{3,})[ \t]*(.*?)[ \t]*")
+_FENCE = re.compile(r"[ \t]*(`{3,}|~{3,})[ \t]*(.*)")
 _MARKDOWN = frozenset({"markdown", "md", "mdc", "mdx"})
 _MAX_HEADING_CHARS = 120
 
@@ -113,7 +115,7 @@ def _holds_heading(lines: Sequence[str], start: int, stop: int) -> bool:
 
 
 def _fence(line: str) -> _Fence | None:
-    found = _FENCE.fullmatch(line.rstrip("\n"))
+    found = _FENCE.fullmatch(line.rstrip("\n").rstrip(_BLANKS))
     if found is None or (found[1][0] == "`" and "`" in found[2]):
         return None
     return _Fence(found[1], found[2])
@@ -121,11 +123,16 @@ def _fence(line: str) -> _Fence | None:
 
 def _heading(lines: Sequence[str], number: int) -> tuple[int, str] | None:
     line = lines[number].rstrip("\n")
-    found = _HEADING.fullmatch(line) if "#" in line else None
+    found = _HEADING.fullmatch(line.rstrip(_BLANKS)) if "#" in line else None
     if found is not None:
-        title = found[2] or ""
+        title = _without_closing_marks(found[2] or "")
         return (len(found[1]), title[:_MAX_HEADING_CHARS]) if title.strip("# \t") else None
     underlined = number + 1 < len(lines) and _UNDERLINE.fullmatch(lines[number + 1].rstrip("\n"))
     if underlined and line.strip() and (number == 0 or not lines[number - 1].strip()):
         return 1, line.strip()[:_MAX_HEADING_CHARS]
     return None
+
+
+def _without_closing_marks(title: str) -> str:
+    bare = title.rstrip("#")
+    return bare.rstrip(_BLANKS) if bare.endswith(tuple(_BLANKS)) else title

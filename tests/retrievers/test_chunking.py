@@ -100,6 +100,23 @@ def test_many_markdown_fences_that_nobody_closed_take_no_longer_than_others() ->
     assert headings("~~~md\n# A\nbody\n```md\n# B\nbody\n```\n# C\nbody\n") == ["", "A", "C"]
 
 
+@pytest.mark.parametrize("begin", ["# a", "``` a"])
+def test_many_blanks_within_a_line_take_no_longer_than_other_characters(begin: str) -> None:
+    """A heading with 20,000 blanks in it kept its bank from opening for five seconds, and ten times as many for
+    minutes.
+    """
+    text = f"{begin}{' ' * 400_000}b\n# Later\n"
+    assert headings(text)[-1].endswith("Later")
+
+
+@pytest.mark.parametrize(
+    ("line", "title"),
+    [("# A ##", "A"), ("# A # #", "A #"), ("# A#", "A#"), ("#\tA \t##\t ", "A"), ("# # A", "# A"), ("# ##", "")],
+)
+def test_marks_that_close_a_heading_are_none_of_it(line: str, title: str) -> None:
+    assert headings(line) == [title]
+
+
 def test_small_siblings_are_merged_under_their_parent() -> None:
     text = "# Progress\n## Done\n- importer\n## Todo\n- exporter\n## Known issues\n- slow\n"
     assert chunk_markdown(text) == [Chunk(text, "Progress", 1, 7)]
