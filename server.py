@@ -54,8 +54,8 @@ from wire.terminal.commands import build_terminal
 from wire.terminal.parts import Parts
 
 EMBEDDING_THREADS = 1
-# Importing torch holds the interpreter for seconds; the first requests and the panel come before it.
-QUIET_S = 1.0
+# Importing torch holds the interpreter for seconds; the panel and a first request, which reads a bank, come before it.
+QUIET_S = 2.0
 
 NewId = Callable[[], str]
 Clock = Callable[[], float]
