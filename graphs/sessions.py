@@ -26,7 +26,7 @@ MAX_PREFIXES = 200
 # A request goes on from the one before by an answer and some results of tools, by two kinds of fingerprints.
 AS_A_RULE_WITHIN = 16
 MAX_RECORDS = 20_000
-# Finding the oldest looks at all records while the store waits, so it is done only once this share has been added.
+# Finding the oldest passes over all that stay while the store waits, so it is done only once this share has been added.
 TRIM_SHARE, TRIM_AT_LEAST = 1 / 20, 50
 # A client that got no answer asks again within this: six times in a minute, or when a person presses retry.
 RETRY_WITHIN_S = 600
