@@ -11,7 +11,7 @@ from itertools import groupby
 
 from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
 
-_OPENS, _CLOSES = "<system-reminder>", "</system-reminder>"
+REMINDER_OPENS, REMINDER_CLOSES = "<system-reminder>", "</system-reminder>"
 
 
 def instructions_placed(messages: Sequence[BaseMessage]) -> tuple[BaseMessage, ...]:
@@ -34,7 +34,7 @@ def _remind(placed: list[BaseMessage], text: str) -> None:
 
     They go ahead of the user's words that they stand behind, so that those stay the last ones, or stand alone.
     """
-    reminder = f"{text}\n\n" if text.startswith(_OPENS) else f"{_OPENS}\n{text}\n{_CLOSES}\n\n"
+    reminder = f"{text}\n\n" if text.startswith(REMINDER_OPENS) else f"{REMINDER_OPENS}\n{text}\n{REMINDER_CLOSES}\n\n"
     last = placed[-1]
     if not isinstance(last, HumanMessage):
         placed.append(HumanMessage(content=reminder))

@@ -9,6 +9,7 @@ from typing import Literal
 
 from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage, ToolMessage
 
+from chains.instructions import REMINDER_CLOSES, REMINDER_OPENS
 from chains.marks import without_marks
 from chains.turn import replace_in_texts
 from config.schema import Mode
@@ -23,7 +24,6 @@ _MODE_NOTICE = re.compile(r"\A\s*<mode_notice>.*?</mode_notice>\s*", re.DOTALL)
 # Every pattern here runs over whole prompts: none may try more than once a character (no `\s*` beside `.*?`).
 _USER_INPUT_OPENS = re.compile(r'<user_input(?: mode="[^"]*")?>')
 _USER_INPUT_CLOSES = "</user_input>"
-_REMINDER_OPENS, _REMINDER_CLOSES = "<system-reminder>", "</system-reminder>"
 _PERSON_TAG_OPENS = re.compile(r"<(task|feedback|user_message|answer)>")
 _TOOL_RESULT = re.compile(r"\A\s*\[([a-zA-Z_]+)(?: for .*?)?\] Result:\s*(The user denied this operation)?", re.DOTALL)
 _TOOLS_A_PERSON_ANSWERS = {
@@ -156,9 +156,9 @@ def _without_reminders(text: str) -> str:
     """The text without what Claude Code and opencode put beside a person's words for the model."""
     kept: list[str] = []
     position = 0
-    while (start := text.find(_REMINDER_OPENS, position)) >= 0 and (end := text.find(_REMINDER_CLOSES, start)) >= 0:
+    while (start := text.find(REMINDER_OPENS, position)) >= 0 and (end := text.find(REMINDER_CLOSES, start)) >= 0:
         kept.append(text[position:start])
-        position = end + len(_REMINDER_CLOSES)
+        position = end + len(REMINDER_CLOSES)
     return "".join([*kept, text[position:]])
 
 
