@@ -18,7 +18,8 @@ from backends.ndjson import ChatTransport
 from backends.patience import CallLimits
 from config.errors import BadRequest, RouterError
 from retrievers.chunking import chunk_markdown
-from tests.chains.test_tool_text import TEXTS, recognised
+from tests.chains.test_tool_text_in_pieces import TEXTS
+from tests.chains.tool_text_support import recognised
 from wire import messages_parse, responses_parse
 from wire.messages_request import MessagesRequest
 from wire.parse import parse_turn
