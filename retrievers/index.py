@@ -72,15 +72,8 @@ class BankIndex:
         return self._store.search(vector, k) if self._store is not None else []
 
     def evidence(self, vector: Vectors, nearest: Mapping[str, float], ids: Collection[str]) -> VectorEvidence:
-        """What the vectors say of the passages `ids`, where `nearest` is what `search` found. Raises `IndexMismatch` if
-        they cannot be read.
-        """
-        lines = self._lines
-        try:
-            found = lines.similarities(vector, {*ids, *ROLES}) if lines is not None else {}
-        except IndexMismatch:
-            self._drop_damaged(lines)
-            raise
+        """What the vectors say of the passages `ids`, where `nearest` is what `search` found."""
+        found = self._lines.similarities(vector, {*ids, *ROLES}) if self._lines is not None else {}
         roles = {key: max(found.pop(key)) for key in ROLES if key in found}
         return VectorEvidence(nearest, found, roles)
 
@@ -136,7 +129,8 @@ class BankIndex:
         return embedded
 
     def _embed_roles(self, lines: LineVectors) -> None:
-        missing = [key for key in ROLES if key not in lines.ids()]
+        known = lines.ids()
+        missing = [key for key in ROLES if key not in known]
         if missing:
             rows = np.asarray(self._embedder.embed_documents([ROLES[key] for key in missing]), dtype=np.float32)
             lines.put({key: rows[at : at + 1] for at, key in enumerate(missing)})
@@ -152,9 +146,9 @@ class BankIndex:
         lines.put(dict(zip(ids, of_lines, strict=True)))
         store.add(ids, rows[: len(passages)])
 
-    def _drop_damaged(self, lines: LineVectors | None) -> None:
+    def _drop_damaged(self, lines: LineVectors) -> None:
         """Have the next build open all again, if damage is why `lines` failed."""
-        if lines is not None and lines.is_damaged and lines is self._lines:
+        if lines.is_damaged and lines is self._lines:
             self._store, self._lines, self._known = None, None, frozenset()
             lines.close()
 

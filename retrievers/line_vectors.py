@@ -1,12 +1,13 @@
-"""Vectors of each passage's line groups, beside the index: read for the few passages that a question considers."""
+"""Vectors of each passage's line groups: on disk beside the index, and in memory for the questions."""
 
 from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import accumulate
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -15,7 +16,6 @@ from retrievers.cache_file import CacheFile, is_damage
 from retrievers.types import Vectors
 
 FORMAT = "3"
-_KEYS_PER_QUERY = 500
 _WIDER_FRACTION = 23 - 10
 _SIGN_EXPONENT_FRACTION = np.int32(~0x7000_0000)
 _BIAS_SET_RIGHT = np.float32(2.0 ** (127 - 15))
@@ -29,10 +29,11 @@ def lines_file(embedder_name: str, dimension: int) -> str:
 
 
 class LineVectors:
-    """Unit vectors in half precision, by content id. Safe to call from several threads and processes.
+    """Unit vectors in half precision, by content id, on disk and all of them in memory too. Safe to call from several
+    threads and processes.
 
-    Where the folder cannot be written, they are kept in memory only. Whatever fails later is an `IndexMismatch`;
-    `is_damaged` says then whether opening them again makes them anew.
+    Where the folder cannot be written, they are kept in memory only. Whatever of the file fails later is an
+    `IndexMismatch`; `is_damaged` says then whether opening them again makes them anew.
 
     Args:
         folder: The bank's index folder; made when needed.
@@ -45,34 +46,39 @@ class LineVectors:
         self.is_damaged = False
         try:
             self._file = CacheFile(folder / lines_file(embedder_name, dimension), _TABLES)
+            self._rows = self._whole(self._file.read("SELECT content_id, vectors FROM lines"))
         except (OSError, sqlite3.Error):
             self._file = CacheFile(None, _TABLES)
+            self._rows = {}
 
     def ids(self) -> frozenset[str]:
-        """The content ids that have vectors."""
-        return frozenset(key for key, _ in self._read("SELECT content_id, NULL FROM lines"))
+        """The content ids that have vectors; those that another process added are read, and those it removed let go."""
+        listed = frozenset(key for (key,) in self._read("SELECT content_id FROM lines"))
+        for key in self._rows.keys() - listed:
+            self._rows.pop(key, None)
+        for key in listed - self._rows.keys():
+            self._rows |= self._whole(self._read("SELECT content_id, vectors FROM lines WHERE content_id = ?", (key,)))
+        return listed
 
     def put(self, vectors: Mapping[str, Vectors]) -> None:
         """Add or replace; each value is `(line groups, dimension)`."""
-        rows = [(key, value.astype(np.float16).tobytes()) for key, value in vectors.items()]
-        self._write("INSERT OR REPLACE INTO lines VALUES (?, ?)", rows)
+        rows = {key: value.astype(np.float16).tobytes() for key, value in vectors.items()}
+        self._write("INSERT OR REPLACE INTO lines VALUES (?, ?)", list(rows.items()))
+        self._rows.update(rows)
 
     def remove(self, ids: Iterable[str]) -> None:
         """Remove; unknown ids are ignored."""
-        self._write("DELETE FROM lines WHERE content_id = ?", [(key,) for key in ids])
-
-    def similarities(self, vector: Vectors, ids: Collection[str]) -> dict[str, list[float]]:
-        """For each of `ids` that is known the cosine similarity of each of its line groups to `(dimension,)`."""
         keys = list(ids)
-        found: list[tuple[str, bytes]] = []
-        for start in range(0, len(keys), _KEYS_PER_QUERY):
-            part = keys[start : start + _KEYS_PER_QUERY]
-            marks = ",".join("?" * len(part))
-            found += self._read(f"SELECT content_id, vectors FROM lines WHERE content_id IN ({marks})", part)  # noqa: S608
-        found = [(key, data) for key, data in found if self._is_whole(data)]
+        self._write("DELETE FROM lines WHERE content_id = ?", [(key,) for key in keys])
+        for key in keys:
+            self._rows.pop(key, None)
+
+    def similarities(self, vector: Vectors, ids: Iterable[str]) -> dict[str, list[float]]:
+        """For each of `ids` that is known the cosine similarity of each of its line groups to `(dimension,)`."""
+        found = [(key, data) for key in ids if (data := self._rows.get(key)) is not None]
         if not found:
             return {}
-        rows = _widened(b"".join(data for _, data in found)).reshape(-1, self._dimension)
+        rows = _widened(b"".join([data for _, data in found])).reshape(-1, self._dimension)
         # Of so few numbers as a passage has Python finds the largest sooner than numpy.
         cosines: list[float] = (rows @ vector).tolist()
         ends = list(accumulate(len(data) // (2 * self._dimension) for _, data in found))
@@ -82,12 +88,13 @@ class LineVectors:
         """Close the file."""
         self._file.close()
 
-    def _is_whole(self, data: object) -> bool:
-        return isinstance(data, bytes) and len(data) > 0 and len(data) % (2 * self._dimension) == 0
+    def _whole(self, rows: Iterable[tuple[str, object]]) -> dict[str, bytes]:
+        size = 2 * self._dimension
+        return {key: data for key, data in rows if isinstance(data, bytes) and data and len(data) % size == 0}
 
-    def _read(self, query: str, values: list[str] | None = None) -> list[tuple[str, bytes]]:
+    def _read(self, query: str, values: Sequence[str] = ()) -> list[Any]:
         try:
-            return self._file.read(query, values or ())
+            return self._file.read(query, values)
         except sqlite3.Error as exc:
             raise self._unusable(exc) from None
 

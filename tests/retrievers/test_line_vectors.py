@@ -145,7 +145,10 @@ def test_a_row_of_odd_length_is_passed_over(tmp_path: Path, lines: LineVectors) 
     with sqlite3.connect(tmp_path / FILE) as other:
         other.execute("UPDATE lines SET vectors = x'00ff00' WHERE content_id = 'one'")
     other.close()
-    assert list(lines.similarities(unit(0)[0], ["one", "two"])) == ["two"]
+    again = LineVectors(tmp_path, "words", DIMENSION)
+    assert list(again.similarities(unit(0)[0], ["one", "two"])) == ["two"]
+    again.close()
+    lines.close()
 
 
 def test_where_nothing_can_be_written_they_are_kept_in_memory(tmp_path: Path) -> None:
@@ -156,12 +159,23 @@ def test_where_nothing_can_be_written_they_are_kept_in_memory(tmp_path: Path) ->
     lines.close()
 
 
-def test_a_closed_file_is_an_error_of_ours(lines: LineVectors) -> None:
+def test_a_closed_file_is_an_error_of_ours_and_answers_the_question_at_hand(lines: LineVectors) -> None:
+    lines.put({"one": unit(0)})
     lines.close()
     with pytest.raises(IndexMismatch):
-        lines.similarities(unit(0)[0], ["one"])
-    with pytest.raises(IndexMismatch):
-        lines.put({"one": unit(0)})
+        lines.put({"one": unit(1)})
+    assert lines.similarities(unit(0)[0], ["one"])["one"] == [1]
+
+
+def test_what_another_process_changes_is_taken_over(tmp_path: Path, lines: LineVectors) -> None:
+    lines.put({"one": unit(0), "two": unit(1)})
+    other = LineVectors(tmp_path, "words", DIMENSION)
+    other.remove(["one"])
+    other.put({"three": unit(2)})
+    assert lines.ids() == {"two", "three"}
+    assert lines.similarities(unit(2)[0], ["one", "two", "three"]) == {"two": [0], "three": [1]}
+    other.close()
+    lines.close()
 
 
 def test_two_services_write_at_once(tmp_path: Path) -> None:
