@@ -17,6 +17,8 @@ from retrievers.types import Passage
 
 K1 = 1.2
 B = 0.75
+# A word that nearly every passage holds tells them not apart, and takes the longest to add up.
+LEAST_OF_HEAVIEST = 0.02
 
 Scores = NDArray[np.float32]
 Numbers = NDArray[np.integer[Any]]
@@ -100,26 +102,33 @@ class WordIndex:
 
     def ask(self, question: str) -> WordEvidence:
         """All zeros where no word of the question occurs."""
-        wanted = dict.fromkeys(terms(question))
-        known = {term: self._vocabulary[term] for term in wanted if term in self._vocabulary}
+        places = {term: self._place(term) for term in terms(question)}
+        emphases = {term: emphasis(term) for term in places}
+        told = {term: emphases[term] * self._idf(place.stop - place.start) for term, place in places.items()}
+        known = {term: place for term, place in places.items() if place.stop}
         if not known:
             nothing = np.zeros(self._size, dtype=np.float32)
             return WordEvidence(nothing, nothing, {})
-        places = {term: slice(self._starts[number], self._starts[number + 1]) for term, number in known.items()}
-        emphases = {term: emphasis(term) for term in wanted}
-        holding = {term: places[term].stop - places[term].start if term in places else 0 for term in wanted}
-        told = {term: emphases[term] * self._idf(holding[term]) for term in wanted}
+        least = LEAST_OF_HEAVIEST * max(told[term] for term in known)
+        told = {term: weight for term, weight in told.items() if weight >= least}
+        known = {term: place for term, place in known.items() if term in told}
         total = sum(told.values())
-        holders = np.concatenate([self._holders[place] for place in places.values()])
-        shares = np.repeat([told[term] / total for term in places], [holding[term] for term in places])
+        holders = np.concatenate([self._holders[place] for place in known.values()], dtype=np.intp)
+        holding = [place.stop - place.start for place in known.values()]
+        shares = np.repeat([told[term] / total for term in known], holding)
         coverage = np.bincount(holders, shares, self._size).astype(np.float32)
-        found = np.concatenate([emphases[term] * self._scores[place] for term, place in places.items()])
+        found = np.concatenate([emphases[term] * self._scores[place] for term, place in known.items()])
         scores = np.bincount(holders, found, self._size).astype(np.float32)
         weights: dict[str, float] = {}
         for term, weight in told.items():
             written = term.rstrip(PREFIX_MARK)
             weights[written] = weights.get(written, 0.0) + weight / total
         return WordEvidence(scores, coverage, weights)
+
+    def _place(self, term: str) -> slice:
+        """Where in `holders` and `scores` the term's passages stand."""
+        number = self._vocabulary.get(term)
+        return slice(0, 0) if number is None else slice(int(self._starts[number]), int(self._starts[number + 1]))
 
     def _idf(self, holders: int) -> float:
         return math.log(1 + (self._size - holders + 0.5) / (holders + 0.5))

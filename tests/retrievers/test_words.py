@@ -55,6 +55,14 @@ def test_the_words_that_one_asks_with_count_little() -> None:
     assert asked[0] > 2 * words.ask("kubernetes helm chart of the importer").coverage[0]
 
 
+def test_a_word_that_all_passages_hold_tells_nothing_unless_it_is_all_that_is_asked() -> None:
+    words = index(*(f"The tide {'falls' if number else 'rises'}." for number in range(40)))
+    asked = words.ask("which tide rises?")
+    assert list(asked.scores.nonzero()[0]) == [0]
+    assert "tide" not in asked.weights
+    assert words.ask("tide of kubernetes").scores.all()
+
+
 def test_the_file_name_and_breadcrumb_count() -> None:
     passages = [
         Passage("Nothing here.", "memory-bank/techContext.md", "Tech > Toolchain", 1, 1, datetime.now(UTC)),
