@@ -30,7 +30,7 @@ NO_SPACES = r"^\S+$"
 class Frozen(BaseModel):
     """A section of settings: nothing in it can be changed, and nothing unknown stands in it."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class RoleSettings(Frozen):

@@ -5,10 +5,13 @@ The picture in README is the compiled graph's, the tables in docs/configuration.
 
 from __future__ import annotations
 
+import ast
+import inspect
 import json
 import re
 import sys
 from collections.abc import Iterable, Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -72,8 +75,11 @@ def table(section: str) -> str:
     Raises:
         KeyError: a key without a sentence below it, or a pattern that `PATTERNS` has no words for.
     """
-    schema = SECTIONS[section].model_json_schema()
-    rows = (_row(key, value, key in schema.get("required", ())) for key, value in schema["properties"].items())
+    schema, meanings = SECTIONS[section].model_json_schema(), _meanings(SECTIONS[section])
+    rows = (
+        _row(key, meanings[key], value, key in schema.get("required", ()))
+        for key, value in schema["properties"].items()
+    )
     return _HEAD + "".join(f"|{'|'.join(f' {cell} ' if cell else ' ' for cell in cells)}|\n" for cells in rows)
 
 
@@ -85,10 +91,21 @@ def with_tables(page: str) -> str:
     return page
 
 
-def _row(key: str, value: Mapping[str, Any], required: bool) -> tuple[str, ...]:
+def _meanings(section: type[BaseModel]) -> dict[str, str]:
+    """The sentence below each key. Read here and not by pydantic, which would do so at every start of the service."""
+    (written,) = ast.parse(inspect.getsource(section)).body
+    assert isinstance(written, ast.ClassDef)
+    return {
+        ast.unparse(key.target): inspect.cleandoc(str(ast.literal_eval(meaning.value)))
+        for key, meaning in pairwise(written.body)
+        if isinstance(key, ast.AnnAssign) and isinstance(meaning, ast.Expr)
+    }
+
+
+def _row(key: str, meaning: str, value: Mapping[str, Any], required: bool) -> tuple[str, ...]:
     unit = next((unit for suffix, unit in UNITS.items() if key.endswith(suffix)), "")
     default = "required" if required else f"`{_default(value)}`"
-    return f"`{key}`", " ".join(value["description"].split()), unit, default, _bound(value)
+    return f"`{key}`", " ".join(meaning.split()), unit, default, _bound(value)
 
 
 def _default(value: Mapping[str, Any]) -> str:
