@@ -98,7 +98,7 @@ class ServerKeeper:
         """None where an Ollama has any of the models."""
         if self._settings.kind == "embedded":
             return "the configuration asks for it (backend.kind)", None
-        async with httpx.AsyncClient(base_url=self._settings.base_url, trust_env=False) as client:
+        async with self._client(self._settings.base_url, {}) as client:
             try:
                 found = await self._look(client)
             except RouterError as error:
