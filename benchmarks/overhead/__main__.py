@@ -7,6 +7,8 @@ Everybody answers the same requests in front of the same scripted Ollama on loop
 - `ours`: everything on, memory from a warm bank of 300 passages; `ours_no_memory`: the same without memory
 - `litellm`, `langgraph_openai_serve`: in environments of their own (`make bench-peers`), else left out with the reason
 
+Whose process ends by itself is started again; the round that it ended in is told as missing, with what it last said.
+
 Loads are named `kind/answer/clients`, as in `tool_turn/stream_21/1`. Kinds: `short`, a person's plain question;
 `person_turn`, new words of a person's in a Cline conversation of 60 KB with 25 tools; `tool_turn`, a tool's result in
 it; `history_400k`, the same after 40 turns of 400 KB. Answers: `stream_21`, `stream_1000` (at once), `paced_21`,
@@ -33,6 +35,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import psutil
 import uvloop
 
 from benchmarks.overhead import report, targets
@@ -54,36 +57,42 @@ async def measure(
     results = report.Results()
     async with AsyncExitStack() as stack:
         upstream = await stack.enter_async_context(running("straight", None, folder))
-        contenders = await _started(names, upstream, folder, stack, results)
+        results.startup_s["straight"] = upstream.startup_s
+        contenders = [upstream, *await _started(names, upstream, folder, stack, results)]
         measurement = Measurement(upstream, kinds(folder / "ours"), seconds=seconds)
         for number in range(rounds):
             for load in loads:
                 _say(f"round {number + 1} of {rounds}, {load.name}")
                 for contender in list(contenders):
                     try:
-                        results.add(contender.name, load, await measurement.take(contender, load))
-                    except (Refused, OSError, TimeoutError) as error:
-                        results.missing[f"{contender.name} {load.name}"] = str(error)[:300] or type(error).__name__
+                        results.add(contender.name, load, number, await measurement.take(contender, load))
+                    except (Refused, OSError, TimeoutError, psutil.Error) as error:
+                        ended = contender.how_it_ended()
+                        reason = ended or str(error)[:300] or type(error).__name__
+                        results.missing[f"{contender.name}, round {number + 1} of {load.name},"] = reason
+                        if ended:
+                            contenders.remove(contender)
+                            contenders += await _started([contender.name], upstream, folder, stack, results)
     return results
 
 
 async def _started(
     names: Sequence[str], upstream: Contender, folder: Path, stack: AsyncExitStack, results: report.Results
 ) -> list[Contender]:
-    contenders = [upstream]
-    results.startup_s["straight"] = upstream.startup_s
+    contenders = []
     for name in names:
         if name == "straight":
             continue
         _say(f"starting {name}")
         own = folder / name
-        write_bank(own, BANK_PASSAGES)
+        if not own.exists():
+            write_bank(own, BANK_PASSAGES)
         try:
             contenders.append(await stack.enter_async_context(running(name, upstream, own)))
         except Missing as error:
             results.missing[name] = str(error)
         else:
-            results.startup_s[name] = contenders[-1].startup_s
+            results.startup_s.setdefault(name, contenders[-1].startup_s)
     return contenders
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import socket
-import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,10 @@ INDEX_WITHIN_S = 600.0
 STOP_WITHIN_S = 20.0
 POLL_EVERY_S = 0.02
 BYTES_PER_MB = 1_000_000
+LAST_WORDS_CHARS = 400
+CRASH = "Fatal Python error: "
+_FOLDER = re.compile(r'(?<=File ")\S*/')
+ENDS_WITHIN_S = 1.0  # once its connections broke
 NAMES = ("straight", "passthrough", "ours", "ours_no_memory", "litellm", "langgraph_openai_serve")
 # A place for each client at once, so that nobody stands in our own queue while others have none.
 CALLS_PER_MODEL = 64
@@ -46,9 +50,19 @@ class Contender:
 
     name: str
     port: int
-    process: psutil.Process
+    process: psutil.Popen
     startup_s: float
+    log: Path
     path: str = CHAT
+
+    def how_it_ended(self) -> str | None:
+        """Its exit code and, of a crash, what it last said; None where it runs on."""
+        try:
+            code = self.process.wait(ENDS_WITHIN_S)
+        except psutil.TimeoutExpired:
+            return None
+        said = _FOLDER.sub("", self.log.read_text(encoding="utf-8", errors="replace")).partition(CRASH)[2]
+        return f"it ended by itself, with {code}: {' '.join(said[:LAST_WORDS_CHARS].split()) or 'it said nothing'}"
 
     def cpu_s(self) -> float:
         """User and system time so far, with that of its children."""
@@ -69,17 +83,19 @@ async def running(name: str, upstream: Contender | None, folder: Path) -> AsyncI
     command = _command(name, port, upstream, folder)
     environment = _environment(name, port, upstream, folder)
     path = "/api/chat" if name == "straight" else CHAT
-    with (folder / f"{name}.log").open("wb") as log:
+    log = folder / f"{name}.log"
+    with log.open("wb") as written:
         started = time.perf_counter()
-        process = subprocess.Popen(command, env=environment, cwd=folder, stdout=log, stderr=log)  # noqa: ASYNC220
+        process = psutil.Popen(command, env=environment, cwd=folder, stdout=written, stderr=written)
     try:
         startup_s = await _first_answer(port, path, process, started)
-        contender = Contender(name, port, psutil.Process(process.pid), startup_s, path)
+        contender = Contender(name, port, process, startup_s, log, path)
         if name == "ours":
             await _bank_indexed(port, folder)
         yield contender
     finally:
-        process.terminate()
+        with suppress(psutil.NoSuchProcess):
+            process.terminate()
         process.wait(STOP_WITHIN_S)
 
 
@@ -105,7 +121,7 @@ def _command(name: str, port: int, upstream: Contender | None, folder: Path) -> 
 
 
 def _environment(name: str, port: int, upstream: Contender | None, folder: Path) -> dict[str, str]:
-    values = {**os.environ, "PYTHONPATH": str(ROOT)}
+    values = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONFAULTHANDLER": "1"}
     if upstream is not None:
         values["OLLAMA_BASE_URL"] = f"http://127.0.0.1:{upstream.port}"
     if name.startswith("ours"):
@@ -127,7 +143,7 @@ def _configure(folder: Path, *, memory: bool) -> None:
     (folder / "server_config.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
 
 
-async def _first_answer(port: int, path: str, process: subprocess.Popen[bytes], started: float) -> float:
+async def _first_answer(port: int, path: str, process: psutil.Popen, started: float) -> float:
     """Seconds until a chat was answered; asked again until one is."""
     request = http(
         b'{"model":"%b","messages":[{"role":"user","content":"hello"}]}' % MODEL.encode(), path=path, port=port

@@ -36,7 +36,7 @@ class Measurement:
         self._upstream = upstream
         self._kinds = kinds
         self._seconds = seconds
-        self._opened: set[tuple[str, str]] = set()
+        self._opened: set[tuple[int, str]] = set()
 
     async def take(self, contender: Contender, load: Load) -> Figures:
         """Measure one contender under one load.
@@ -72,9 +72,9 @@ class Measurement:
 
     async def _open(self, contender: Contender, name: str, kind: Kind) -> None:
         """The person's turn that a tool turn goes on with, once for each contender."""
-        if kind.opening is None or (contender.name, name) in self._opened:
+        if kind.opening is None or (contender.port, name) in self._opened:
             return
-        self._opened.add((contender.name, name))
+        self._opened.add((contender.port, name))
         body = orjson.dumps({"model": MODEL, **kind.opening, "stream": True})
         async with connected(contender.port) as (client,):
             await client.ask(http(body, path=contender.path, port=contender.port))

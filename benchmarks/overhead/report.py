@@ -31,15 +31,15 @@ Series = dict[str, list[float]]
 
 @dataclass
 class Results:
-    """All figures by contender and load, in the order of the rounds; `missing` says why a contender was left out."""
+    """All figures by contender, load and round; `missing` says why a contender, or a round of one, was left out."""
 
-    figures: dict[str, dict[str, list[Figures]]] = field(default_factory=dict)
+    figures: dict[str, dict[str, dict[int, Figures]]] = field(default_factory=dict)
     startup_s: dict[str, float] = field(default_factory=dict)
     missing: dict[str, str] = field(default_factory=dict)
 
-    def add(self, contender: str, load: Load, figures: Figures) -> None:
-        """Take in one measurement."""
-        self.figures.setdefault(contender, {}).setdefault(load.name, []).append(figures)
+    def add(self, contender: str, load: Load, number: int, figures: Figures) -> None:
+        """Take in one measurement of this round."""
+        self.figures.setdefault(contender, {}).setdefault(load.name, {})[number] = figures
 
     def series(self, contender: str, load: Load) -> Series | None:
         """The measures of each round; None where the contender was not measured under this load.
@@ -52,18 +52,18 @@ class Results:
         if not own or not straight:
             return None
         series: Series = {
-            "added_ttft_ms_p50": [a.ttft_ms_p50 - b.ttft_ms_p50 for a, b in zip(own, straight, strict=False)],
-            "added_ttft_ms_p95": [a.ttft_ms_p95 - b.ttft_ms_p50 for a, b in zip(own, straight, strict=False)],
-            "cpu_ms_per_request": [each.cpu_ms_per_request for each in own],
-            "requests_per_s": [each.requests_per_s for each in own],
-            "rss_mb": [each.rss_mb for each in own],
+            "added_ttft_ms_p50": [a.ttft_ms_p50 - b.ttft_ms_p50 for a, b in _same_rounds(own, straight)],
+            "added_ttft_ms_p95": [a.ttft_ms_p95 - b.ttft_ms_p50 for a, b in _same_rounds(own, straight)],
+            "cpu_ms_per_request": [each.cpu_ms_per_request for each in own.values()],
+            "requests_per_s": [each.requests_per_s for each in own.values()],
+            "rss_mb": [each.rss_mb for each in own.values()],
             "startup_s": [self.startup_s[contender]],
         }
         shorter = self.figures[contender].get(load.shorter or "")
         if shorter:
             further = load.delivery.chunks - FEW
             series["cpu_ms_per_chunk"] = [
-                (a.cpu_ms_per_request - b.cpu_ms_per_request) / further for a, b in zip(own, shorter, strict=False)
+                (a.cpu_ms_per_request - b.cpu_ms_per_request) / further for a, b in _same_rounds(own, shorter)
             ]
         return series
 
@@ -76,9 +76,13 @@ class Results:
         return {"contenders": contenders, "missing": self.missing, "machine": machine()}
 
 
+def _same_rounds(one: Mapping[int, Figures], other: Mapping[int, Figures]) -> list[tuple[Figures, Figures]]:
+    return [(figures, other[number]) for number, figures in one.items() if number in other]
+
+
 def _told(series: Series) -> dict[str, Any]:
-    told: dict[str, Any] = {name: round(median(series[name]), 3) if name in series else None for name in MEASURES}
-    told["spread"] = {name: [round(min(values), 3), round(max(values), 3)] for name, values in series.items()}
+    told: dict[str, Any] = {name: round(median(series[name]), 3) if series.get(name) else None for name in MEASURES}
+    told["spread"] = {name: [round(min(values), 3), round(max(values), 3)] for name, values in series.items() if values}
     return told
 
 
