@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
+from contextvars import Context
 
 import structlog
 
@@ -36,6 +37,8 @@ class Warming:
         self._look = look
         self._plan = plan
         self._residency = residency
+        # Not by waiting for the task before: that one would hold the one before it, and so on, for as long.
+        self._one_at_a_time = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
         self._loading: str | None = None
         self._left: tuple[ModelCard, ...] = ()
@@ -65,19 +68,24 @@ class Warming:
         self._end()
         if self._task:
             await asyncio.wait({self._task})
+        async with self._one_at_a_time:  # the task before it may still be ending
+            pass
 
     def _end(self) -> None:
         if self._task:
             self._task.cancel()
 
     def _start(self, *, displace: bool = False, quiet_s: float = 0.0) -> None:
-        loading = self._load_left(self._task, displace=displace, quiet_s=quiet_s)
-        self._task = asyncio.create_task(loading, name="warm-models")
+        """In a context of its own, as that of the request that leads to it holds all of the request."""
+        loading = self._load_in_turn(displace=displace, quiet_s=quiet_s)
+        self._task = asyncio.create_task(loading, name="warm-models", context=Context())
 
-    async def _load_left(self, before: asyncio.Task[None] | None, *, displace: bool, quiet_s: float) -> None:
-        if before:
-            await asyncio.wait({before})
-        await asyncio.sleep(quiet_s)
+    async def _load_in_turn(self, *, displace: bool, quiet_s: float) -> None:
+        async with self._one_at_a_time:
+            await asyncio.sleep(quiet_s)
+            await self._load_left(displace=displace)
+
+    async def _load_left(self, *, displace: bool) -> None:
         while self._left:
             card = self._left[0]
             found = await self._look()

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator
+from contextvars import ContextVar, copy_context
+from weakref import WeakSet
 
 import pytest
 from structlog.testing import capture_logs
@@ -163,6 +166,37 @@ async def test_the_coder_is_not_warmed_while_anybody_waits_for_an_answer(ollama:
         assert CODER not in await loaded(service)
         ollama.release()
         assert await call == "a"
+
+
+async def test_a_loading_holds_neither_the_one_it_takes_the_place_of_nor_the_request_that_led_to_it(
+    ollama: ScriptedOllama,
+) -> None:
+    """Each waited for the one before and held it: hundreds of answered requests, until one ended by itself."""
+    loadings: WeakSet[asyncio.Task[None]] = WeakSet()
+    requests: WeakSet[_Request] = WeakSet()
+    ollama.script_load(*[Reply().gate_before_headers()] * 4)
+    async with service_for(ollama.base_url, warm_coder=True) as service:
+        await service.settled()
+        for _ in range(4):
+            await _lead_to_loading(service, ollama, requests)
+            loadings.update(task for task in asyncio.all_tasks() if task.get_name() == "warm-models")
+        gc.collect()
+        assert (len(loadings), len(requests)) == (1, 0)
+
+
+class _Request:
+    """Held by the context it was made in."""
+
+
+_REQUEST: ContextVar[_Request] = ContextVar("_REQUEST")
+
+
+async def _lead_to_loading(service: ModelService, ollama: ScriptedOllama, requests: WeakSet[_Request]) -> None:
+    requests.add(request := _Request())
+    begun, context = len(ollama.preloads), copy_context()
+    context.run(_REQUEST.set, request)
+    context.run(service.warm, "implementation")
+    await until(lambda: len(ollama.preloads) > begun)
 
 
 async def test_what_was_never_seen_together_is_believed_to_fit_by_the_plan(ollama: ScriptedOllama) -> None:
