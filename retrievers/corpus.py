@@ -14,10 +14,8 @@ from retrievers.chunking import chunk_markdown
 from retrievers.reading import read_text
 from retrievers.redaction import redact
 from retrievers.text_cache import CutText, TextCache, text_digest
+from retrievers.touched import is_settled
 from retrievers.types import BankFile, MemoryBank, Passage
-
-# File systems keep times as coarse as this: a file younger than that may change again and look the same.
-RACY_NS = 2_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +96,7 @@ class CorpusReader:
                 if before is not None and before[0].file == file and before[1]:
                     known[file.name] = before
                     continue
-                settled = max(file.mtime_ns, file.ctime_ns) + RACY_NS < time.time_ns()
+                settled = is_settled(file.mtime_ns, file.ctime_ns, time.time_ns())
                 text = read_text(file, max_file_bytes=self._max_file_bytes)
                 if text is None:
                     if _is_there(file):

@@ -6,6 +6,7 @@ import os
 import re
 import stat
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from retrievers.layouts import READING_ORDER, normalised
+from retrievers.touched import Seen, Stamp
 from retrievers.types import BankFile, MemoryBank
 
 SUFFIXES = (".md", ".mdc", ".txt", ".markdown")
@@ -47,10 +49,7 @@ class _Found(NamedTuple):
 
     path: str
     inner: str
-    size_bytes: int
-    mtime_ns: int
-    ctime_ns: int
-    inode: int
+    stamp: Stamp
 
 
 def list_bank(root: Path, workspace: Path, *, core_only: bool, limits: BankLimits) -> MemoryBank | None:
@@ -59,12 +58,32 @@ def list_bank(root: Path, workspace: Path, *, core_only: bool, limits: BankLimit
 
     Both paths are absolute and free of links. With `core_only` nothing but the core files belongs to the bank.
     """
+    last = _last(root, workspace, core_only, limits)
+    if (look := last.look) is not None and look[1].holds():
+        return look[0]
+    started_ns = time.time_ns()
     listing = _Listing(root, _prefix(root, workspace), core_only, limits.max_entries)
     found = listing.read_folder("")
     if len({core_name(file.inner) for file in found if _is_core(file.inner)}) < CORE_FILES_OF_A_BANK:
         return None
     found += listing.read_subfolders()
-    return _bank(root, workspace, limits, tuple(found), tuple(listing.left_out))
+    bank = _bank(root, workspace, limits, tuple(found), tuple(listing.left_out))
+    files = ((file.path, file.stamp) for file in found)
+    seen = None if listing.must_repeat else Seen.of(listing.folders, files, started_ns)
+    last.look = None if seen is None else (bank, seen)
+    return bank
+
+
+@dataclass(slots=True)
+class _Last:
+    """A bank as it was listed last, and what holds as long as it does; None where it has to be listed each time."""
+
+    look: tuple[MemoryBank, Seen] | None = None
+
+
+@lru_cache(maxsize=LISTINGS_KEPT)
+def _last(_root: Path, _workspace: Path, _core_only: bool, _limits: BankLimits) -> _Last:  # noqa: FBT001 - the key
+    return _Last()
 
 
 @lru_cache(maxsize=LISTINGS_KEPT)
@@ -114,13 +133,17 @@ def _place(file: BankFile) -> tuple[bool, int, str]:
 
 @dataclass
 class _Listing:
-    """One look at one folder; `inner` are posix paths within it."""
+    """One look at one folder; `inner` are posix paths within it. With `must_repeat` the stamps of `folders` and of what
+    was found do not tell whether another would find the same: there are links, or something could not be read.
+    """
 
     root: Path
     prefix: str
     core_only: bool
     max_entries: int
     left_out: list[str] = field(default_factory=list)
+    folders: list[tuple[str, Stamp]] = field(default_factory=list)
+    must_repeat: bool = False
     _waiting: list[str] = field(default_factory=list)
     _entries_seen: int = 0
 
@@ -137,6 +160,7 @@ class _Listing:
                 if file is not None and (not self.core_only or _is_core(file.inner)):
                     files.append(file)
             elif not self.core_only and _is_linked_folder(entry):
+                self.must_repeat = True
                 self.left_out.append(f"{self.prefix}{inner}{entry.name}/: a linked folder is not followed")
         if not self.core_only:
             self._waiting += reversed(subfolders)
@@ -151,10 +175,13 @@ class _Listing:
             yield from self.read_folder(inner)
 
     def _entries(self, inner: str) -> list[os.DirEntry[str]]:
+        folder = f"{self.root}/{inner}"
         try:
-            with os.scandir(f"{self.root}/{inner}") as entries:
+            self.folders.append((folder, Stamp.of(os.stat(folder, follow_symlinks=False))))  # noqa: PTH116 - as below
+            with os.scandir(folder) as entries:
                 found = list(islice(entries, self.max_entries + 1 - self._entries_seen))
         except OSError:
+            self.must_repeat = True
             return []
         self._entries_seen += len(found)
         if self._entries_seen > self.max_entries:
@@ -165,6 +192,7 @@ class _Listing:
         path = entry.path
         try:
             if entry.is_symlink():
+                self.must_repeat = True
                 real = Path(path).resolve(strict=True)
                 if not real.is_relative_to(self.root) or not real.name.lower().endswith(SUFFIXES):
                     self.left_out.append(f"{self.prefix}{inner}: a link that leaves the bank")
@@ -172,10 +200,11 @@ class _Listing:
                 path, inner = str(real), real.relative_to(self.root).as_posix()
             info = os.stat(path, follow_symlinks=False)  # noqa: PTH116 - each request asks this of each file
         except (OSError, RuntimeError):
+            self.must_repeat = True
             return None  # vanished, or a link to nothing
         if not stat.S_ISREG(info.st_mode):
             return None
-        return _Found(path, inner, info.st_size, info.st_mtime_ns, info.st_ctime_ns, info.st_ino)
+        return _Found(path, inner, Stamp.of(info))
 
 
 def _is_core(inner: str) -> bool:
@@ -186,10 +215,10 @@ def _described(file: _Found, prefix: str) -> BankFile:
     return BankFile(
         path=Path(file.path),
         name=prefix + file.inner,
-        size_bytes=file.size_bytes,
-        mtime_ns=file.mtime_ns,
-        ctime_ns=file.ctime_ns,
-        inode=file.inode,
+        size_bytes=file.stamp.size_bytes,
+        mtime_ns=file.stamp.mtime_ns,
+        ctime_ns=file.stamp.ctime_ns,
+        inode=file.stamp.inode,
         core=_is_core(file.inner),
         archived=any(is_archive(folder) for folder in file.inner.split("/")[:-1]),
     )
