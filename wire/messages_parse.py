@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 
+from wire.messages_document import DocumentBlock
 from wire.messages_request import (
     AssistantMessage,
     CountRequest,
@@ -20,10 +21,10 @@ from wire.messages_request import (
     ToolChoice,
     ToolResultBlock,
     ToolUseBlock,
+    UserBlock,
     UserMessage,
 )
 from wire.openai_request import ChatRequest
-from wire.tool_turns import Result, tool_turns
 from wire.validate import parse_chat_request
 
 # Claude Code begins its instructions with a line of accounting that differs in every request, and would have the model
@@ -88,27 +89,32 @@ def _turns(message: Message) -> Iterator[Json]:
             yield _assistant(message)
         case UserMessage(content=str()):
             yield {"role": "user", "content": message.content}
-        case UserMessage():
-            yield from _user(message)
+        case UserMessage(content=list() as blocks):
+            yield from _user(blocks)
 
 
-def _user(message: UserMessage) -> Iterator[Json]:
-    results = [_result(block) for block in message.content if isinstance(block, ToolResultBlock)]
-    return tool_turns(results, [_part(block) for block in message.content if isinstance(block, TextBlock | ImageBlock)])
+def _user(blocks: Sequence[UserBlock]) -> Iterator[Json]:
+    """The results' images stand with what was said, where a model sees them."""
+    results = [block for block in blocks if isinstance(block, ToolResultBlock)]
+    for result in results:
+        yield {"role": "tool", "tool_call_id": result.tool_use_id, "content": _result(result)}
+    images = [part for result in results for part in result.content if isinstance(part, ImageBlock)]
+    said = [block for block in blocks if not isinstance(block, ToolResultBlock)]
+    if images or said:
+        yield {"role": "user", "content": [_part(block) for block in (*images, *said)]}
 
 
-def _result(block: ToolResultBlock) -> Result:
+def _result(block: ToolResultBlock) -> str:
     """A chat has no field for an error: it begins the text, or a local model takes it for what was asked for."""
     parts = [TextBlock(type="text", text=block.content)] if isinstance(block.content, str) else block.content
-    text = "\n".join(part.text for part in parts if isinstance(part, TextBlock))
-    shown = [_part(part) for part in parts if isinstance(part, ImageBlock)]
-    return block.tool_use_id, f"Error: {text}" if block.is_error else text, shown
+    text = "\n".join(part.text for part in parts if not isinstance(part, ImageBlock))
+    return f"Error: {text}" if block.is_error else text
 
 
-def _part(block: TextBlock | ImageBlock) -> Json:
-    if isinstance(block, TextBlock):
-        return {"type": "text", "text": block.text}
-    return {"type": "image_url", "image_url": {"url": f"data:{block.source.media_type};base64,{block.source.data}"}}
+def _part(block: TextBlock | ImageBlock | DocumentBlock) -> Json:
+    if isinstance(block, ImageBlock):
+        return {"type": "image_url", "image_url": {"url": f"data:{block.source.media_type};base64,{block.source.data}"}}
+    return {"type": "text", "text": block.text}
 
 
 def _assistant(message: AssistantMessage) -> Json:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
 from chains.turn import is_base64
+from wire.messages_document import DocumentBlock
 from wire.refused import Refused, only_tools_of_type, refuse_fields
 
 MAX_STOPS = 16
@@ -85,7 +86,7 @@ def _kind_of_content(value: Any) -> str:
     return "blocks" if isinstance(value, list) else "text"
 
 
-ResultPart = Annotated[TextBlock | ImageBlock, Field(discriminator="type")]
+ResultPart = Annotated[TextBlock | ImageBlock | DocumentBlock, Field(discriminator="type")]
 ResultContent = Annotated[
     Annotated[str, Tag("text")] | Annotated[list[ResultPart], Tag("blocks")], Discriminator(_kind_of_content)
 ]
@@ -100,7 +101,7 @@ class ToolResultBlock(_Block):
     is_error: bool | None = None
 
 
-UserBlock = Annotated[TextBlock | ImageBlock | ToolResultBlock, Field(discriminator="type")]
+UserBlock = Annotated[TextBlock | ImageBlock | DocumentBlock | ToolResultBlock, Field(discriminator="type")]
 AssistantBlock = Annotated[
     TextBlock | ToolUseBlock | ThinkingBlock | RedactedThinkingBlock, Field(discriminator="type")
 ]

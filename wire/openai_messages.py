@@ -72,6 +72,9 @@ UserContent = Annotated[
 TextContent = Annotated[
     Annotated[str, Tag("text")] | Annotated[list[TextPart], Tag("parts")], Discriminator(_kind_of_content)
 ]
+ResultContent = Annotated[
+    Annotated[str, Tag("text")] | Annotated[list[UserPart], Tag("parts")], Discriminator(_kind_of_content)
+]
 AssistantPart = Annotated[TextPart | RefusalPart, Field(discriminator="type")]
 AssistantContent = Annotated[
     Annotated[str, Tag("text")] | Annotated[list[AssistantPart], Tag("parts")], Discriminator(_kind_of_content)
@@ -121,11 +124,11 @@ class AssistantTurn(Part):
 
 
 class ToolTurn(Part):
-    """The result of a tool call."""
+    """The result of a tool call; clients send null where a tool said nothing."""
 
     role: Literal["tool"]
     tool_call_id: str = Field(min_length=1)
-    content: TextContent
+    content: ResultContent | None = None
 
 
 Message = Annotated[SystemTurn | UserTurn | AssistantTurn | ToolTurn, Field(discriminator="role")]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from wire.openai_messages import (
     AssistantTurn,
     ImagePart,
     Message,
+    Part,
     RefusalPart,
     SystemTurn,
     TextPart,
@@ -49,7 +51,7 @@ class ParsedRequest:
 def parse_turn(request: ChatRequest, headers: Mapping[str, str]) -> ParsedRequest:
     """Understand a request; `headers` by lower-case name."""
     offered = tuple(tool.as_sent() for tool in request.tools or [])
-    messages = instructions_placed([_message(message) for message in request.messages])
+    messages = instructions_placed(list(_messages(request.messages)))
     seen = understand(messages, [tool["function"]["name"] for tool in offered])
     metadata = request.metadata or {}
     workspace = _utf8(headers.get(WORKSPACE_HEADER)) or _text(metadata.get("workspace")) or seen.workspace
@@ -81,6 +83,15 @@ def parse_turn(request: ChatRequest, headers: Mapping[str, str]) -> ParsedReques
     )
 
 
+def _messages(messages: Iterable[Message]) -> Iterator[BaseMessage]:
+    """Each as one; images that tools gave stand behind the results, as a model sees them in a user's message only."""
+    for is_result, group in groupby(messages, lambda message: isinstance(message, ToolTurn)):
+        told = list(group)
+        yield from map(_message, told)
+        if is_result and (images := [image for message in told for image in _images(message.content)]):
+            yield HumanMessage(content=images)
+
+
 def _message(message: Message) -> BaseMessage:
     match message:
         case SystemTurn():
@@ -102,26 +113,28 @@ def _message(message: Message) -> BaseMessage:
             content = _joined(message.content or message.refusal or "")
             return AIMessage(content=content, tool_calls=calls, additional_kwargs=kept)
         case ToolTurn():
-            return ToolMessage(content=_joined(message.content), tool_call_id=message.tool_call_id)
+            return ToolMessage(content=_joined(message.content or ""), tool_call_id=message.tool_call_id)
 
 
-def _joined(content: str | Sequence[TextPart | RefusalPart]) -> str:
+def _joined(content: str | Sequence[TextPart | RefusalPart | ImagePart]) -> str:
     """Text parts as one string, with nothing added between them."""
-    return content if isinstance(content, str) else "".join(part.text for part in content)
+    if isinstance(content, str):
+        return content
+    return "".join(part.text for part in content if not isinstance(part, ImagePart))
 
 
 def _user_content(content: str | Sequence[TextPart | ImagePart]) -> str | list[str | dict[Any, Any]]:
-    if isinstance(content, str):
-        return content
-    texts = [part for part in content if isinstance(part, TextPart)]
-    if len(texts) == len(content):
-        return _joined(texts)
-    return [
-        {"type": "text", "text": part.text}
-        if isinstance(part, TextPart)
-        else {"type": "image_url", "image_url": {"url": part.image_url.url}}
-        for part in content
-    ]
+    if isinstance(content, str) or not _images(content):
+        return _joined(content)
+    return [{"type": "text", "text": part.text} if isinstance(part, TextPart) else _image(part) for part in content]
+
+
+def _images(content: str | Sequence[Part] | None) -> list[str | dict[Any, Any]]:
+    return [] if isinstance(content, str) else [_image(part) for part in content or () if isinstance(part, ImagePart)]
+
+
+def _image(part: ImagePart) -> dict[str, Any]:
+    return {"type": "image_url", "image_url": {"url": part.image_url.url}}
 
 
 def _arguments(text: str) -> dict[str, Any]:

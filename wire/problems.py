@@ -27,7 +27,7 @@ _WORDS = {
     "greater_than_equal": "must be at least {ge}",
     "int_from_float": _NO_INTEGER,
     "int_parsing": _NO_INTEGER,
-    "int_parsing_size": _NO_INTEGER,
+    "int_parsing_size": "is out of range: send a number of fewer digits",
     "int_type": _NO_INTEGER,
     "less_than": "must be less than {lt}",
     "less_than_equal": "must be at most {le}",

@@ -20,7 +20,6 @@ from wire.responses_request import (
     TextPart,
 )
 from wire.responses_tools import chat_tool_choice, chat_tools, model_name, own_names
-from wire.tool_turns import Result, tool_turns
 from wire.validate import parse_chat_request
 
 Json = dict[str, Any]
@@ -55,18 +54,12 @@ def as_chat(request: ResponsesRequest) -> ChatRequest:
 def _turns(items: Iterable[Item]) -> list[Json]:
     """Thinking, words and calls of one answer are items of their own here, and one message in a chat."""
     turns: list[Json] = []
-    results: list[Result] = []
     for item in items:
-        if isinstance(item, CallOutputItem):
-            results.append(_result(item))
-            continue
-        turns += tool_turns(results)
-        results = []
         match item:
             case MessageItem(role="assistant"):
                 _join(turns, content=_text(item.content))
-            case MessageItem(role="user", content=list() as parts):
-                turns.append({"role": "user", "content": [_part(part) for part in parts]})
+            case MessageItem(role="user"):
+                turns.append({"role": "user", "content": _content(item.content)})
             case MessageItem():
                 turns.append({"role": item.role, "content": _text(item.content)})
             case CallItem():
@@ -75,19 +68,12 @@ def _turns(items: Iterable[Item]) -> list[Json]:
                     "function": {"name": model_name(item.namespace, item.name), "arguments": item.arguments},
                 }
                 _join(turns, tool_calls=[call])
+            case CallOutputItem():
+                turns.append({"role": "tool", "tool_call_id": item.call_id, "content": _content(item.output)})
             case ReasoningItem():
                 thought = "".join(part.text for part in item.content or [])
                 _join(turns, **({"reasoning_content": thought} if thought else {}))
-    turns += tool_turns(results)
     return [turn for turn in turns if turn != {"role": "assistant"}]
-
-
-def _result(item: CallOutputItem) -> Result:
-    if isinstance(item.output, str):
-        return item.call_id, item.output, []
-    images = [part for part in item.output if isinstance(part, ImagePart)]
-    text = _text([part for part in item.output if not isinstance(part, ImagePart)])
-    return item.call_id, text, [_part(image) for image in images]
 
 
 def _join(turns: list[Json], **more: Any) -> None:
@@ -110,6 +96,10 @@ def _words(part: Part) -> str:
     if isinstance(part, ImagePart):
         raise BadRequest("input: an image may stand in a user's message only: send it there.", param="input")
     return part.text if isinstance(part, TextPart) else part.refusal
+
+
+def _content(content: Content) -> str | list[Json]:
+    return content if isinstance(content, str) else [_part(part) for part in content]
 
 
 def _part(part: Part) -> Json:

@@ -97,7 +97,7 @@ class ResponsesWriter:
         index, (piece,) = len(self._closed), joined(self._open)
         self._closed.append(piece)
         self._open = []
-        place, item = self._place(index, piece), self._item(index, piece, "completed")
+        place, item = self._place(index, piece), self._item(index, piece, self._ended_as(index, piece))
         if piece.call:
             done = self._event(
                 "response.function_call_arguments.done",
@@ -137,6 +137,12 @@ class ResponsesWriter:
         part = {"type": "output_text", "text": piece.text, "annotations": [], "logprobs": []}
         return item | {"type": "message", "role": "assistant", "content": [part]}
 
+    def _ended_as(self, index: int, piece: Segment) -> str:
+        """Words may end at the limit, or where an answer breaks; a call is passed on when it is whole."""
+        is_last = index == len(self._closed) - 1
+        is_cut = index == len(self._closed) or (is_last and self._status() == "incomplete")
+        return "incomplete" if is_cut and not piece.call else "completed"
+
     def _status(self) -> str:
         return "incomplete" if self._finished and self._finished.reason == "length" else "completed"
 
@@ -154,7 +160,7 @@ class ResponsesWriter:
             "instructions": asked.get("instructions"),
             "max_output_tokens": asked.get("max_output_tokens"),
             "model": self._stamp.model,
-            "output": [self._item(index, piece, "completed") for index, piece in enumerate(written)],
+            "output": [self._item(index, piece, self._ended_as(index, piece)) for index, piece in enumerate(written)],
             "parallel_tool_calls": asked.get("parallel_tool_calls", True),
             "previous_response_id": None,
             "reasoning": {"effort": asked.get("reasoning", {}).get("effort"), "summary": None},

@@ -55,6 +55,7 @@ BAD: dict[str, tuple[dict[str, Any], int, str | None, str]] = {
     "seed": ({"seed": "x"}, 400, "seed", "whole number"),
     "a seed without bounds": ({"seed": 1e30}, 400, "seed", ""),
     "max_tokens": ({"max_tokens": 0}, 400, "max_tokens", "at least 1"),
+    "max_tokens without bounds": ({"max_tokens": 10**30}, 400, "max_tokens", "fewer digits"),
     "too many stops": ({"stop": ["a"] * 5}, 400, "stop", "at most 4"),
     "a stop of a wrong type": ({"stop": [1]}, 400, "stop", "text"),
     "a choice without tools": ({"tool_choice": "required"}, 400, "tools", "send some"),

@@ -159,6 +159,25 @@ async def test_counts_tokens(anthropic: AsyncAnthropic) -> None:
     assert 0 < short.input_tokens < long.input_tokens
 
 
+@pytest.mark.parametrize(
+    "source",
+    [
+        {"type": "text", "media_type": "text/plain", "data": "Ärger"},
+        {"type": "base64", "media_type": "text/plain", "data": "w4RyZ2Vy"},
+    ],
+)
+async def test_a_document_of_text_is_read_as_words(running: Running, anthropic: AsyncAnthropic, source: Any) -> None:
+    document = {"type": "document", "source": source, "title": "a.txt", "citations": {"enabled": False}}
+    asked = {"role": "user", "content": [document, {"type": "text", "text": "what is it?"}]}
+    use = {"type": "tool_use", "id": "t1", "name": "weather", "input": {}}
+    result = {"type": "tool_result", "tool_use_id": "t1", "content": [document]}
+    messages: Any = [asked, {"role": "assistant", "content": [use]}, {"role": "user", "content": [result]}]
+    await anthropic.messages.create(model=MODEL, max_tokens=5, messages=messages, tools=[WEATHER])
+    read = "<document>\n<source>a.txt</source>\n<document_content>\nÄrger\n</document_content>\n</document>\n"
+    question, _, told = running.ollama.chats[0]["messages"]
+    assert (question["content"], told["role"], told["content"]) == (f"{read}what is it?", "tool", read)
+
+
 async def test_claude_codes_own_lines_are_no_words_of_the_persons(running: Running) -> None:
     """Its accounting differs in every request: kept, it would cost the model's prefix cache each time."""
     system = [

@@ -12,9 +12,15 @@ HELLO = [{"role": "user", "content": "hello"}]
 WEATHER = {"name": "weather", "input_schema": {"type": "object"}}
 LINKED = {"type": "image", "source": {"type": "url", "url": "https://example.com/a.png"}}
 NO_IMAGE = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "?"}}
+PLAIN = {"type": "text", "media_type": "text/plain", "data": "x"}
+PDF = {"type": "base64", "media_type": "application/pdf", "data": "JVBERg=="}
 CLEARS_RESULTS = {"edits": [{"type": "clear_tool_uses_20250919"}]}
 NO_SCHEMA = {"format": {"type": "json_schema", "schema": {"type": "objekt"}}}
 SCHEMA = {"format": {"type": "json_schema", "schema": {"type": "object"}}}
+
+
+def document(**fields: Any) -> dict[str, Any]:
+    return {"messages": [{"role": "user", "content": [{"type": "document", **fields}]}]}
 
 
 @pytest.mark.parametrize(
@@ -27,6 +33,14 @@ SCHEMA = {"format": {"type": "json_schema", "schema": {"type": "object"}}}
         ({"messages": [{"role": "user", "content": []}]}, "messages[0].content", "at least 1"),
         ({"messages": [{"role": "user", "content": [LINKED]}]}, "messages[0].content[0].source.type", "base64"),
         ({"messages": [{"role": "user", "content": [NO_IMAGE]}]}, "messages[0].content[0].source.data", "base64"),
+        (document(source=PDF), "messages[0].content[0].source.media_type", "text/plain"),
+        (
+            document(source=PDF | {"media_type": "text/plain", "data": "/w=="}),
+            "messages[0].content[0].source.data",
+            "UTF",
+        ),
+        (document(source={"type": "url", "url": "x"}), "messages[0].content[0].source.type", "text or base64"),
+        (document(source=PLAIN, citations={"enabled": True}), "messages[0].content[0].citations", "leave it out"),
         ({"output_config": NO_SCHEMA}, "output_config.format.schema", "no JSON schema"),
         ({"output_config": SCHEMA, "tools": [WEATHER]}, "output_config.format", "tool_choice none"),
         ({"stop_sequences": ["a"] * 17}, "stop_sequences", "at most 16"),

@@ -78,6 +78,19 @@ async def test_a_stream_ends_with_what_is_answered_whole(running: Running, opena
     assert text == whole.output_text
 
 
+async def test_only_the_last_words_of_a_cut_answer_are_incomplete(running: Running, openai: AsyncOpenAI) -> None:
+    call = Reply.tool_calls(("weather", {"town": "Bonn"}), thinking=("hm",), text=("I look.",)).done_reason("length")
+    running.ollama.script(Reply.text("a", thinking=("hm",)).done_reason("length"), call)
+    asked: Any = {"model": "memory_fast", "input": "hello", "tools": [WEATHER], "reasoning": {"effort": "low"}}
+    cut, called = [await openai.responses.create(**asked) for _ in range(2)]
+    for response in (cut, called):
+        assert response.status == "incomplete"
+        assert response.incomplete_details is not None
+        assert response.incomplete_details.reason == "max_output_tokens"
+    assert [(item.type, item.status) for item in cut.output] == [("reasoning", "completed"), ("message", "incomplete")]
+    assert {item.status for item in called.output} == {"completed"}, "a call is passed on when it is whole"
+
+
 async def test_a_tool_is_called_and_its_result_answered(running: Running, openai: AsyncOpenAI) -> None:
     running.ollama.script(Reply.tool_calls(("weather", {"town": "Bonn"}), text=("I look.",)), Reply.text("Rain."))
     items: list[Any] = [{"role": "user", "content": [{"type": "input_text", "text": "hello"}]}]
@@ -172,6 +185,7 @@ async def test_an_answer_that_breaks_off_fails(running: Running, openai: AsyncOp
     last: Any = events[-1]
     assert (last.type, last.response.status) == ("response.failed", "failed")
     assert last.response.error.message
+    assert [item.status for item in last.response.output] == ["incomplete"]
 
 
 async def test_fails_early_with_a_status(running: Running, openai: AsyncOpenAI) -> None:

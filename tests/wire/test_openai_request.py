@@ -32,7 +32,7 @@ def asks_for(schema: Any) -> dict[str, Any]:
             "messages[1].tool_calls[0].function.arguments",
         ),
         (message(role="tool", tool_call_id="", content="x"), "messages[1].tool_call_id"),
-        (message(role="tool", tool_call_id="c", content=None), "messages[1].content"),
+        (message(role="tool", tool_call_id="c", content=5), "messages[1].content"),
         (
             message(role="system", content=[{"type": "image_url", "image_url": {"url": "x"}}]),
             "messages[1].content[0].type",
