@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 
 from retrievers.chunking import chunk_markdown
+from retrievers.days import newest_day
 from retrievers.reading import read_text
 from retrievers.redaction import redact
 from retrievers.text_cache import CutText, TextCache, text_digest
@@ -165,6 +166,7 @@ def _passages(file: BankFile, digest: str, cut: CutText) -> BankText:
             modified_at=modified_at,
             content_id=content_id(heading, text),
             archived=file.archived,
+            day=newest_day(heading, text, modified_at),
         )
 
     lines = max(1, cut.text.count("\n") + (not cut.text.endswith("\n")))

@@ -52,10 +52,10 @@ def answerability(coverage: float, vectors: VectorEvidence | None) -> float:
         vectors: What the vectors say; None where there are none.
     """
     by_words = WORDS_ALONE + COVERAGE_ALONE * coverage
-    similarities = list(chain.from_iterable(vectors.lines.values())) if vectors is not None else []
+    similarities = sorted(chain.from_iterable(vectors.lines.values())) if vectors is not None else []
     if vectors is None or not similarities:
         return by_words + OF_COVERAGE * coverage
-    by_vectors = max(similarities) - OF_BACKGROUND * median(similarities)
+    by_vectors = similarities[-1] - OF_BACKGROUND * median(similarities)
     found = vectors.trust * by_vectors + (1 - vectors.trust) * by_words + OF_COVERAGE * coverage
     # "What are we working on?" names no subject, and is answered all the same.
     return max(found, *vectors.roles.values(), 0.0)

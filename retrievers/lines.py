@@ -70,18 +70,26 @@ def group_texts(passage: Passage) -> list[str]:
     ]
 
 
-def excerpt(passage: Passage, groups: Sequence[LineGroup], wanted: Iterable[int]) -> Passage:
+def excerpt(
+    passage: Passage,
+    groups: Sequence[LineGroup],
+    wanted: Iterable[int],
+    *,
+    tokens: int | None = None,
+    score: float | None = None,
+) -> Passage:
     """The passage with only the `wanted` ones of its groups; `…` stands for what is left out between them."""
     kept = sorted(wanted)
     if len(kept) == len(groups):
-        return passage
+        return replace(passage, tokens=tokens, score=score)
     parts: list[str] = []
     for at, number in enumerate(kept):
         if at and number != kept[at - 1] + 1:
             parts.append(GAP)
         parts.append(groups[number].text)
     first, last = groups[kept[0]].first_line, groups[kept[-1]].last_line
-    return replace(passage, text="\n".join(parts) + "\n", start_line=first, end_line=last)
+    text = "\n".join(parts) + "\n"
+    return replace(passage, text=text, start_line=first, end_line=last, tokens=tokens, score=score)
 
 
 def _is_full(tokens: int, more: int, *, begins: bool, after_heading: bool) -> bool:

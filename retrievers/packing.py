@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -99,5 +98,4 @@ def _tokens(candidate: Candidate, groups: Sequence[int], most_tokens: int, count
 
 
 def _excerpt(candidate: Candidate, groups: Sequence[int], tokens: int) -> Passage:
-    found = excerpt(candidate.passage, candidate.lines.groups, groups)
-    return replace(found, tokens=tokens, score=candidate.similarity)
+    return excerpt(candidate.passage, candidate.lines.groups, groups, tokens=tokens, score=candidate.similarity)

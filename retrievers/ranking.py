@@ -6,7 +6,6 @@ weights are varied by a third; `docs/memory.md` has the figures.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import repeat
@@ -22,7 +21,7 @@ from retrievers.evidence import OF_COVERAGE, VectorEvidence, answerability
 from retrievers.lines import LineGroup
 from retrievers.roles import role_id, role_of
 from retrievers.types import Passage, Vectors
-from retrievers.words import WordEvidence, share_of
+from retrievers.words import WordEvidence, shares_of
 
 CANDIDATES_BY_WORDS = 30
 KEPT = 24
@@ -34,10 +33,6 @@ OF_ROLE = 0.3
 # "What are we working on?" is nearer to what the file is for than to any line: such a file's opening tells.
 OPENING = 0.6
 OF_ITS_PASSAGE = 0.4
-
-# The word's beginning is looked back for, because a search for plain text is the quickest.
-_DATE = re.compile(r"20(?<!\w20)\d\d-[01]\d-[0-3]\d\b")
-_DATED_CHARS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +49,9 @@ def considered(corpus: Corpus, words: WordEvidence, nearest: Mapping[str, float]
     them where more than usual are wanted.
     """
     most = max(CANDIDATES_BY_WORDS, wanted)
-    many = len(words.scores) > most
-    by_words = np.argpartition(-words.scores, most)[:most] if many else range(len(corpus.chunks))
-    ids = {corpus.chunks[place].content_id for place in by_words if words.scores[place] > 0}
+    scores = words.scores
+    best = np.argpartition(-scores, most)[:most] if len(scores) > most else np.arange(len(scores))
+    ids = {corpus.chunks[place].content_id for place in best[scores[best] > 0].tolist()}
     return {key: corpus.places[key] for key in (*nearest, *sorted(ids)) if key in corpus.places}
 
 
@@ -118,15 +113,10 @@ def _roles(passages: Sequence[Passage], vectors: VectorEvidence) -> Vectors:
 
 
 def _recency(passages: Sequence[Passage]) -> Vectors:
-    """0 for the oldest day to 1 for the newest: the day a heading or opening line names, else that of the file."""
-    days = [_day(passage) for passage in passages]
+    """0 for the oldest day to 1 for the newest."""
+    days = [passage.day for passage in passages]
     order = {day: place for place, day in enumerate(sorted(set(days)))}
     return np.array([order[day] / max(1, len(order) - 1) for day in days], dtype=np.float32)
-
-
-def _day(passage: Passage) -> str:
-    named = _DATE.findall(f"{passage.heading}\n{passage.text[:_DATED_CHARS]}")
-    return max(named) if named else passage.modified_at.date().isoformat()
 
 
 def _candidate(
@@ -144,7 +134,8 @@ def _candidate(
 
     def scores(groups: Sequence[LineGroup]) -> list[float]:
         near = similarities if len(similarities) == len(groups) else repeat(0.0, len(groups))
-        return lifted([line_score(share_of(held, group.text), each) for group, each in zip(groups, near, strict=True)])
+        shares = shares_of(held, [group.text for group in groups])
+        return lifted([line_score(share, each) for share, each in zip(shares, near, strict=True)])
 
     best_possible = line_score(sum(held.values()), max([0.0, *similarities]))
     similarity = vectors.passages.get(passage.content_id) if vectors is not None else None

@@ -57,7 +57,8 @@ class Passage:
     `file` is the name of its `BankFile`, `heading` a breadcrumb like `Progress > Known issues`
     (empty for a whole file and for text above the first heading), lines count from 1 and include both ends.
     `tokens` counts `rendered`; `score` is the cosine similarity to the query where one was measured.
-    `content_id` is the same for the same heading and text, wherever they stand.
+    `content_id` is the same for the same heading and text, wherever they stand. `day` is the newest that the passage
+    names, else that of its file.
     """
 
     text: str
@@ -68,6 +69,7 @@ class Passage:
     modified_at: datetime
     content_id: str = ""
     archived: bool = False
+    day: str = ""
     tokens: int | None = None
     score: float | None = None
 

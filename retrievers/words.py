@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
@@ -43,10 +43,10 @@ class WordEvidence:
         return {term: weight for term, weight in self.weights.items() if term in plain}
 
 
-def share_of(held: Mapping[str, float], part: str) -> float:
-    """About the coverage of a part of a text in which these are `held`."""
-    plain = folded(part)
-    return sum([weight for term, weight in held.items() if term in plain])
+def shares_of(held: Mapping[str, float], parts: Iterable[str]) -> list[float]:
+    """About the coverage of each part of a text in which these are `held`."""
+    weights = held.items()
+    return [sum([weight for term, weight in weights if term in plain]) for plain in map(folded, parts)]
 
 
 class WordIndex:

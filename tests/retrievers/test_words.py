@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from retrievers.types import Passage
-from retrievers.words import WordIndex, share_of
+from retrievers.words import WordIndex, shares_of
 
 TEXTS = (
     "The importer retries a failed download three times.",
@@ -44,8 +44,7 @@ def test_coverage_is_the_share_of_the_question_that_a_passage_holds() -> None:
     assert not words.ask("kubernetes helm chart").coverage.any()
     asked = words.ask("deployment kubernetes")
     held = asked.held("the deployment\nby hand")
-    assert share_of(held, "the deployment") == pytest.approx(float(part[2]))
-    assert share_of(held, "by hand") == 0
+    assert shares_of(held, ["the deployment", "by hand"]) == [pytest.approx(float(part[2])), 0]
     assert asked.held("") == {}
 
 
@@ -93,6 +92,6 @@ def test_any_text_can_be_indexed_and_asked(texts: list[str], query: str) -> None
 )
 def test_a_line_holds_the_words_that_its_passage_holds(question: str, line: str) -> None:
     asked = index(line, *TEXTS).ask(question)
-    share = share_of(asked.held(f"# Etwas\n{line}"), line)
+    (share,) = shares_of(asked.held(f"# Etwas\n{line}"), [line])
     assert share == pytest.approx(float(asked.coverage[0]))
     assert share > 0.5
