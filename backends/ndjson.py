@@ -30,6 +30,7 @@ BUSY_RETRY_AFTER_S = 5.0
 NANOSECONDS = 1e-9
 # A refusal to load that says nothing of the call itself, which is made all the same and tells what is missing.
 NOT_OF_THE_CALL = (httpx.codes.BAD_REQUEST, httpx.codes.NOT_FOUND, httpx.codes.METHOD_NOT_ALLOWED)
+NOTHING = httpx.ByteStream(b"")
 _COUNTED = re.compile(r"(\d+) tokens\b")
 OVERFLOW_PHRASES = ("context length", "context size", "context window", "exceeds the available context")
 
@@ -94,6 +95,7 @@ class ChatTransport:
                             yield chunk
                 finally:
                     await asyncio.shield(response.aclose())
+                    response.stream = NOTHING  # httpx's own holds the response, and so all of it until a collection
         except StopAsyncIteration:
             raise UpstreamBroken(f"The answer of {name} broke off before its end: try again.", transient=True) from None
         except httpx.ConnectTimeout as error:

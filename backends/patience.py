@@ -86,6 +86,7 @@ class Deadline:
     def close(self) -> None:
         """The call has ended."""
         self._alarm.close()
+        del self._alarm  # each holds the other, and the timer's context the request: only a collection would part them
 
     def _run_out(self) -> None:
         if self._waiting is not None:

@@ -73,4 +73,7 @@ async def _retried(call: Callable[[], Awaitable[_Answer]], deps: Deps, tell: Tel
         before_sleep=tell_of,
         reraise=True,
     )
-    return await retrying(call)
+    try:
+        return await retrying(call)
+    finally:
+        retrying.iter_state.reset()  # what it holds of itself would keep the request until a collection of garbage

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from backends.ndjson import LINES_AT_ONCE, MAX_LINE_BYTES, MAX_SHOWN_CHARS, ChatTransport, refusal
-from backends.patience import CallLimits
+from backends.patience import CallLimits, Deadline
 from config.errors import (
     BackendError,
     BackendUnavailable,
@@ -21,6 +21,7 @@ from config.errors import (
     UpstreamBroken,
 )
 from tests.backends.backend_support import CHAT, MODEL, chunks_of, raw_server, text_of, transport_to
+from tests.support.garbage import alive, nothing_collected
 from tests.support.scripted_ollama import Reply, ScriptedOllama
 
 TWO = Reply.text("a", "b")
@@ -42,6 +43,15 @@ async def test_the_body_is_sent_as_given(ollama: ScriptedOllama) -> None:
 async def test_what_orjson_refuses_is_sent_all_the_same(ollama: ScriptedOllama, value: object) -> None:
     await chunks_of(ollama.base_url, odd=value)
     assert ollama.chats[0]["odd"] == value
+
+
+async def test_a_call_that_has_ended_is_no_garbage(ollama: ScriptedOllama) -> None:
+    """Its response and its limit held themselves, and with them a request of 400 KB, until a full collection."""
+    await chunks_of(ollama.base_url)
+    with nothing_collected():
+        before = alive(httpx.Response), alive(Deadline)
+        await chunks_of(ollama.base_url)
+        assert (alive(httpx.Response), alive(Deadline)) == before
 
 
 FAULTS: dict[str, tuple[Reply, type[RouterError], str]] = {
