@@ -18,8 +18,12 @@ from copy import copy
 from typing import Any
 
 import orjson
+from langchain_core.callbacks import AsyncCallbackManager
+from langchain_core.language_models import LanguageModelInput
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, ToolCall, ToolMessage
 from langchain_core.outputs import ChatGenerationChunk
+from langchain_core.runnables import RunnableConfig
+from langchain_core.runnables.config import ensure_config
 from langchain_ollama import ChatOllama
 from pydantic import Field
 
@@ -64,6 +68,33 @@ class RouterChatOllama(ChatOllama):
             "messages": list(self._convert_messages_to_ollama_messages(list(messages))),
             "tools": list(tools),
         }
+
+    async def astream(
+        self,
+        input: LanguageModelInput,  # noqa: A002 - BaseChatModel's name
+        config: RunnableConfig | None = None,
+        *,
+        stop: list[str] | None = None,
+        **kwargs: Any,
+    ) -> AsyncIterator[AIMessageChunk]:
+        """As `BaseChatModel.astream`, which serves callbacks, where any are there.
+
+        For them it keeps all chunks and joins them in the end, which holds the event loop for a long answer.
+        """
+        if self._is_heard(config):
+            async for chunk in super().astream(input, config, stop=stop, **kwargs):
+                yield chunk
+            return
+        messages = self._convert_input(input).to_messages()
+        async with aclosing(self._aiterate_over_stream(messages, stop, **kwargs)) as generations:  # type: ignore[type-var]
+            async for generation in generations:
+                assert isinstance(generation.message, AIMessageChunk)  # noqa: S101 - `_generation` makes no other
+                generation.message.response_metadata = generation.generation_info or {}
+                yield generation.message
+
+    def _is_heard(self, config: RunnableConfig | None) -> bool:
+        callbacks = ensure_config(config).get("callbacks")
+        return bool(AsyncCallbackManager.configure(callbacks, self.callbacks, self.verbose).handlers)
 
     async def _aiterate_over_stream(
         self, messages: list[BaseMessage], stop: list[str] | None = None, **kwargs: Any

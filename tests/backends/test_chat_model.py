@@ -5,7 +5,9 @@ import json
 from typing import Any
 
 import pytest
+from langchain_core.callbacks import AsyncCallbackHandler
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage, SystemMessage, ToolMessage
+from langchain_core.runnables import RunnableConfig
 
 from config.errors import ContextTooLong, UpstreamBroken
 from tests.backends.backend_support import MODEL, chat_model_to
@@ -175,6 +177,26 @@ async def test_pieces_are_streamed_one_by_one(ollama: ScriptedOllama) -> None:
     async with chat_model_to(ollama.base_url) as model:
         chunks: list[AIMessageChunk] = [chunk async for chunk in model.astream("x")]
     assert [chunk.text for chunk in chunks if chunk.text] == ["a", "b", "c"]
+
+
+class Listener(AsyncCallbackHandler):
+    def __init__(self) -> None:
+        self.heard: list[str] = []
+
+    async def on_llm_new_token(self, token: Any, **_: Any) -> None:
+        self.heard.append(token)
+
+
+async def test_who_listens_hears_each_piece_and_changes_nothing(ollama: ScriptedOllama) -> None:
+    listener, told = Listener(), []
+    for config in (RunnableConfig(callbacks=[]), RunnableConfig(callbacks=[listener])):
+        ollama.script(Reply.text("Hel", "lo").counts(prompt=9, answer=2))
+        async with chat_model_to(ollama.base_url) as model:
+            chunks = [chunk async for chunk in model.astream("hello", config)]
+        told.append([(each.content, each.usage_metadata, each.response_metadata.get("done")) for each in chunks])
+    assert "".join(listener.heard) == "Hello"
+    alone, heard = told
+    assert heard[: len(alone)] == alone, "LangChain adds an empty chunk in the end"
 
 
 async def test_errors_of_the_transport_come_through(ollama: ScriptedOllama) -> None:
