@@ -6,8 +6,10 @@ import threading
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import accumulate
 
 from retrievers.lines import LineGroup, line_groups
+from retrievers.terms import folded
 from retrievers.types import Passage, TokenCounter
 
 
@@ -15,16 +17,19 @@ from retrievers.types import Passage, TokenCounter
 class CutPassage:
     """The groups of a passage's lines and the tokens of each with its line end; the blank lines that the passage begins
     with, which a token may take together with the end of the line above, and the tokens of all its text below them.
+    `plain` are the groups' texts, folded, and `ends` where in it each ends.
     """
 
     groups: tuple[LineGroup, ...]
     tokens: tuple[int, ...]
     blank: str
     text_tokens: int
+    plain: str
+    ends: tuple[int, ...]
 
 
 class CutPassages:
-    """Those of one bank, kept in memory, three to four bytes for each of the text's; thread-safe."""
+    """Those of one bank, kept in memory, four to six bytes for each of the text's; thread-safe."""
 
     def __init__(self, count_tokens: TokenCounter) -> None:
         self._count_tokens = count_tokens
@@ -60,6 +65,9 @@ def cut_passage(passage: Passage, count_tokens: TokenCounter) -> CutPassage:
     """Its lines, by a `count_tokens` whose counts of lines add up; see `by_lines`."""
     groups = tuple(line_groups(passage))
     tokens = tuple(count_tokens(f"{group.text}\n") for group in groups)
+    plain = [f"{folded(group.text)}\n" for group in groups]
     text = passage.text
     begin = text.rfind("\n", 0, len(text) - len(text.lstrip())) + 1
-    return CutPassage(groups, tokens, text[:begin], count_tokens(text[begin:]))
+    return CutPassage(
+        groups, tokens, text[:begin], count_tokens(text[begin:]), "".join(plain), tuple(accumulate(map(len, plain)))
+    )

@@ -16,12 +16,11 @@ from numpy.typing import NDArray
 
 from retrievers.candidates import ARCHIVED, NEWEST, Candidate, lifted
 from retrievers.corpus import Corpus
-from retrievers.cut_passages import CutPassages
+from retrievers.cut_passages import CutPassage, CutPassages
 from retrievers.evidence import OF_COVERAGE, VectorEvidence, answerability
-from retrievers.lines import LineGroup
 from retrievers.roles import role_id, role_of
 from retrievers.types import Passage, Vectors
-from retrievers.words import WordEvidence, shares_of
+from retrievers.words import WordEvidence
 
 CANDIDATES_BY_WORDS = 30
 KEPT = 24
@@ -122,21 +121,16 @@ def _recency(passages: Sequence[Passage]) -> Vectors:
 def _candidate(
     passage: Passage, score: float, words: WordEvidence, vectors: VectorEvidence | None, cut: CutPassages
 ) -> Candidate:
-    held = words.held(passage.text)
     found = vectors.lines.get(passage.content_id) if vectors is not None else None
     trust = vectors.trust if vectors is not None else 0.0
     similarities = found or ()
     # By words alone where there are no vectors as yet.
     of_words = OF_COVERAGE if found else 1.0
 
-    def line_score(share: float, similarity: float) -> float:
-        return OF_ITS_PASSAGE * score + of_words * share + trust * similarity
+    def scores(lines: CutPassage) -> list[float]:
+        near = similarities if len(similarities) == len(lines.groups) else repeat(0.0, len(lines.groups))
+        of_passage, shares = OF_ITS_PASSAGE * score, words.shares(lines.plain, lines.ends)
+        return lifted([of_passage + of_words * share + trust * each for share, each in zip(shares, near, strict=True)])
 
-    def scores(groups: Sequence[LineGroup]) -> list[float]:
-        near = similarities if len(similarities) == len(groups) else repeat(0.0, len(groups))
-        shares = shares_of(held, [group.text for group in groups])
-        return lifted([line_score(share, each) for share, each in zip(shares, near, strict=True)])
-
-    best_possible = line_score(sum(held.values()), max([0.0, *similarities]))
     similarity = vectors.passages.get(passage.content_id) if vectors is not None else None
-    return Candidate(passage, best_possible, cut.of, scores, similarity)
+    return Candidate(passage, cut.of, scores, similarity)

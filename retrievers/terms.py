@@ -14,7 +14,6 @@ from functools import lru_cache
 PREFIX_CHARS = 5
 PREFIX_MARK = "~"
 WORDS_KEPT = 65_536
-TEXTS_KEPT = 16_384
 LONGEST_WORD_CHARS = 64
 
 _WORD = re.compile(r"[^\W_]+")
@@ -42,7 +41,6 @@ def folded(text: str) -> str:
     return text.lower() if text.isascii() else _folded_runs(text)
 
 
-@lru_cache(maxsize=TEXTS_KEPT)
 def _folded_runs(text: str) -> str:
     runs = _UNSPACED.split(unicodedata.normalize("NFKC", text))
     return "".join(run if _UNSPACED.match(run) else _folded(run) for run in runs)

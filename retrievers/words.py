@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
@@ -12,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrievers.emphasis import emphasis
-from retrievers.terms import PREFIX_MARK, folded, terms
+from retrievers.terms import PREFIX_MARK, terms
 from retrievers.types import Passage
 
 K1 = 1.2
@@ -37,16 +38,18 @@ class WordEvidence:
     coverage: Scores
     weights: Mapping[str, float]
 
-    def held(self, text: str) -> dict[str, float]:
-        """Those of `weights` whose terms stand anywhere in a text, in longer words too."""
-        plain = folded(text)
-        return {term: weight for term, weight in self.weights.items() if term in plain}
-
-
-def shares_of(held: Mapping[str, float], parts: Iterable[str]) -> list[float]:
-    """About the coverage of each part of a text in which these are `held`."""
-    weights = held.items()
-    return [sum([weight for term, weight in weights if term in plain]) for plain in map(folded, parts)]
+    def shares(self, plain: str, ends: Sequence[int]) -> list[float]:
+        """About the coverage of each part of a text, folded, whose parts end at `ends`: words are met in longer ones
+        too.
+        """
+        found = [0.0] * len(ends)
+        for term, weight in self.weights.items():
+            at = plain.find(term)
+            while at >= 0:
+                part = bisect_right(ends, at)
+                found[part] += weight
+                at = plain.find(term, ends[part])
+        return found
 
 
 class WordIndex:

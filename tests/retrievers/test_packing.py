@@ -37,7 +37,7 @@ def candidate(number: int, scores: list[float], count_tokens: TokenCounter = cou
 
 
 def scored(whole: Passage, scores: list[float], count_tokens: TokenCounter) -> Candidate:
-    return Candidate(whole, max(scores), lambda passage: cut_passage(passage, count_tokens), lambda _: scores)
+    return Candidate(whole, lambda passage: cut_passage(passage, count_tokens), lambda _: scores)
 
 
 def test_what_stands_between_lines_is_paid_for() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -34,7 +33,7 @@ def indexed(service: MemoryService, workspace: Path, files: dict[str, str]) -> P
 
 def candidate(scores: list[float], *, archived: bool = False) -> Candidate:
     passage = Passage("", "memory-bank/f.md", "", 1, 1, datetime.now(UTC), archived=archived)
-    return Candidate(passage, max(scores), lambda _: CutPassage((), (), "", 0), lambda _: scores)
+    return Candidate(passage, lambda _: CutPassage((), (), "", 0, "", ()), lambda _: scores)
 
 
 def test_what_are_we_working_on_is_answered_by_the_opening_of_the_active_context(
@@ -70,8 +69,8 @@ def test_the_line_beside_the_nearest_comes_with_it(service: MemoryService, tmp_p
 def test_no_line_of_an_archived_file_comes_before_the_best_live_one() -> None:
     """The one sentence of a short archived note was nearer than a live passage that says much besides, and led."""
     live, archived = candidate([0.3, 0.1]), candidate([0.5, 1.2], archived=True)
-    assert list(nearest_lines([archived, live])) == [(1, 0), (0, 1), (1, 1), (0, 0)]
-    assert list(nearest_lines([archived, archived])) == [(0, 1), (1, 1), (0, 0), (1, 0)]
+    assert nearest_lines([archived, live]) == [(1, 0), (0, 1), (1, 1), (0, 0)]
+    assert nearest_lines([archived, archived]) == [(0, 1), (1, 1), (0, 0), (1, 0)]
 
 
 def test_a_line_lifts_those_beside_it() -> None:
@@ -82,13 +81,10 @@ def test_a_line_lifts_those_beside_it() -> None:
 _SCORES = st.lists(st.floats(0, 1), min_size=1, max_size=5)
 
 
-@given(st.lists(_SCORES, max_size=6), st.integers(0, 30))
-def test_lines_come_best_first_and_only_passages_that_may_hold_them_are_cut(
-    scores: list[list[float]], asked: int
-) -> None:
-    candidates = [candidate(own) for own in scores]
-    order = sorted((-score, number, group) for number, own in enumerate(scores) for group, score in enumerate(own))
-    assert list(islice(nearest_lines(candidates), asked)) == [(number, group) for _, number, group in order[:asked]]
-    if 0 < asked <= len(order):
-        worst = -order[asked - 1][0]
-        assert all(max(own) >= worst for own, each in zip(scores, candidates, strict=True) if "lines" in vars(each))
+@given(st.lists(st.tuples(_SCORES, st.booleans()), max_size=6))
+def test_each_line_comes_once_and_the_live_ones_best_first(own: list[tuple[list[float], bool]]) -> None:
+    found = nearest_lines([candidate(scores, archived=archived) for scores, archived in own])
+    each = [(number, group) for number, (scores, _) in enumerate(own) for group in range(len(scores))]
+    assert sorted(found) == each
+    live = [own[number][0][group] for number, group in found if not own[number][1]]
+    assert live == sorted(live, reverse=True)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from itertools import accumulate
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from retrievers.terms import folded
 from retrievers.types import Passage
-from retrievers.words import WordIndex, shares_of
+from retrievers.words import WordEvidence, WordIndex
 
 TEXTS = (
     "The importer retries a failed download three times.",
@@ -43,9 +45,8 @@ def test_coverage_is_the_share_of_the_question_that_a_passage_holds() -> None:
     assert 0 < part[2] < 0.6
     assert not words.ask("kubernetes helm chart").coverage.any()
     asked = words.ask("deployment kubernetes")
-    held = asked.held("the deployment\nby hand")
-    assert shares_of(held, ["the deployment", "by hand"]) == [pytest.approx(float(part[2])), 0]
-    assert asked.held("") == {}
+    assert asked.shares("the deployment\nby hand\n", [15, 23]) == [pytest.approx(float(part[2])), 0]
+    assert asked.shares("", []) == []
 
 
 def test_the_words_that_one_asks_with_count_little() -> None:
@@ -79,6 +80,18 @@ def test_any_text_can_be_indexed_and_asked(texts: list[str], query: str) -> None
     assert ((found.coverage >= 0) & (found.coverage <= 1.0001)).all()
 
 
+_WRITTEN = st.text(alphabet="ab 検", min_size=1, max_size=3)
+
+
+@given(st.dictionaries(_WRITTEN, st.floats(0, 1), max_size=5), st.lists(st.text(alphabet="ab 検", max_size=20)))
+def test_a_part_is_told_the_words_that_stand_in_it_and_in_no_other(weights: dict[str, float], parts: list[str]) -> None:
+    nothing = np.zeros(0, dtype=np.float32)
+    ends = list(accumulate(len(part) + 1 for part in parts))
+    found = WordEvidence(nothing, nothing, weights).shares("".join(f"{part}\n" for part in parts), ends)
+    held = [sum(weight for term, weight in weights.items() if term in part) for part in parts]
+    assert found == pytest.approx(held)
+
+
 @pytest.mark.parametrize(
     ("question", "line"),
     [
@@ -92,6 +105,6 @@ def test_any_text_can_be_indexed_and_asked(texts: list[str], query: str) -> None
 )
 def test_a_line_holds_the_words_that_its_passage_holds(question: str, line: str) -> None:
     asked = index(line, *TEXTS).ask(question)
-    (share,) = shares_of(asked.held(f"# Etwas\n{line}"), [line])
+    (share,) = asked.shares(folded(line), [len(folded(line))])
     assert share == pytest.approx(float(asked.coverage[0]))
     assert share > 0.5
