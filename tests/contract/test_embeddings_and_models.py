@@ -51,7 +51,7 @@ async def test_one_text_and_its_tokens(openai: AsyncOpenAI) -> None:
         ({"input": ""}, "input", "an empty text"),
         ({"input": ["a", ""]}, "input", "an empty text"),
         ({"input": [10**9]}, "input", "cl100k"),
-        ({"input": [2**80]}, "input[0]", "a whole number"),
+        ({"input": [2**80]}, "input[0]", "fewer digits"),
         ({"input": {"a": 1}}, "input", "a text"),
         ({"input": []}, "input", "at least 1"),
         ({"input": ["a"] * 2049}, "input", "at most 2048"),
