@@ -31,7 +31,7 @@ STOP_WITHIN_S = 20.0
 POLL_EVERY_S = 0.02
 BYTES_PER_MB = 1_000_000
 LAST_WORDS_CHARS = 400
-CRASH = "Fatal Python error: "
+CRASH, CRASHED_THREAD = "Fatal Python error: ", "Current thread "  # as Python's faulthandler writes
 _FOLDER = re.compile(r'(?<=File ")\S*/')
 ENDS_WITHIN_S = 1.0  # once its connections broke
 NAMES = ("straight", "passthrough", "ours", "ours_no_memory", "litellm", "langgraph_openai_serve")
@@ -62,7 +62,9 @@ class Contender:
         except psutil.TimeoutExpired:
             return None
         said = _FOLDER.sub("", self.log.read_text(encoding="utf-8", errors="replace")).partition(CRASH)[2]
-        return f"it ended by itself, with {code}: {' '.join(said[:LAST_WORDS_CHARS].split()) or 'it said nothing'}"
+        what, where = said.partition("\n")[0], said.partition(CRASHED_THREAD)[2][:LAST_WORDS_CHARS]
+        told = " ".join(f"{what} in {where}".split()) if said else "it said nothing"
+        return f"it ended by itself, with {code}: {told}"
 
     def cpu_s(self) -> float:
         """User and system time so far, with that of its children."""
