@@ -15,15 +15,14 @@ from retrievers.types import Passage, TokenCounter
 
 @dataclass(frozen=True, slots=True)
 class CutPassage:
-    """The groups of a passage's lines and the tokens of each with its line end; the blank lines that the passage begins
-    with, which a token may take together with the end of the line above, and the tokens of all its text below them.
-    `plain` are the groups' texts, folded, and `ends` where in it each ends.
+    """The groups of a passage's lines, and the tokens of each with its line end, of the passage's source line with its
+    own, and of the whole passage as rendered. `plain` are the groups' texts, folded, and `ends` where in it each ends.
     """
 
     groups: tuple[LineGroup, ...]
     tokens: tuple[int, ...]
-    blank: str
-    text_tokens: int
+    source_tokens: int
+    whole_tokens: int
     plain: str
     ends: tuple[int, ...]
 
@@ -33,7 +32,7 @@ class CutPassages:
 
     def __init__(self, count_tokens: TokenCounter) -> None:
         self._count_tokens = count_tokens
-        self._known: dict[tuple[str, int], CutPassage] = {}
+        self._known: dict[tuple[str, str, int], CutPassage] = {}
 
     def of(self, passage: Passage) -> CutPassage:
         """The passage's lines; cut and counted where that was not done before."""
@@ -57,8 +56,8 @@ class CutPassages:
                 time.sleep(0)
 
 
-def _key(passage: Passage) -> tuple[str, int]:
-    return passage.content_id, passage.start_line
+def _key(passage: Passage) -> tuple[str, str, int]:
+    return passage.content_id, passage.file, passage.start_line
 
 
 def cut_passage(passage: Passage, count_tokens: TokenCounter) -> CutPassage:
@@ -66,8 +65,14 @@ def cut_passage(passage: Passage, count_tokens: TokenCounter) -> CutPassage:
     groups = tuple(line_groups(passage))
     tokens = tuple(count_tokens(f"{group.text}\n") for group in groups)
     plain = [f"{folded(group.text)}\n" for group in groups]
-    text = passage.text
+    source, text = f"{passage.source}\n", passage.text
+    # A token may take the blank lines that a passage begins with together with the end of the line above.
     begin = text.rfind("\n", 0, len(text) - len(text.lstrip())) + 1
     return CutPassage(
-        groups, tokens, text[:begin], count_tokens(text[begin:]), "".join(plain), tuple(accumulate(map(len, plain)))
+        groups=groups,
+        tokens=tokens,
+        source_tokens=count_tokens(source),
+        whole_tokens=count_tokens(source + text[:begin]) + count_tokens(text[begin:]),
+        plain="".join(plain),
+        ends=tuple(accumulate(map(len, plain))),
     )

@@ -87,13 +87,12 @@ def _nearest(candidates: tuple[Candidate, ...], budget_tokens: int, count_tokens
 def _tokens(candidate: Candidate, groups: Sequence[int], most_tokens: int, count_tokens: TokenCounter) -> int | None:
     """Tokens of the excerpt with these groups as rendered; None if more than `most_tokens`."""
     lines = candidate.lines
-    source = f"{candidate.passage.source}\n"
     if len(groups) == len(lines.groups):
-        tokens = count_tokens(source + lines.blank) + lines.text_tokens
+        tokens = lines.whole_tokens
     else:
         gaps = sum([after != before + 1 for before, after in pairwise(groups)])
         of_groups = sum([lines.tokens[group] for group in groups])
-        tokens = count_tokens(source) + of_groups + gaps * count_tokens(f"{GAP}\n")
+        tokens = lines.source_tokens + of_groups + gaps * count_tokens(f"{GAP}\n")
     return tokens if tokens <= most_tokens else None
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from retrievers.cut_passages import CutPassages
+from retrievers.lines import GAP
 from retrievers.memory import MemoryService
 from retrievers.types import Passage
 from tests.retrievers.memory_support import WordEmbedder, count_words, words, write_bank
@@ -28,7 +29,7 @@ class Counter:
         return count_words(text)
 
 
-def test_a_question_counts_no_line_of_a_bank_that_is_indexed(tmp_path: Path) -> None:
+def test_a_question_counts_nothing_of_a_bank_that_is_indexed(tmp_path: Path) -> None:
     bank = {"projectbrief.md": f"# Yard\n{words(900, 'gull')}", "progress.md": f"# Progress\n{words(900, 'tide')}"}
     write_bank(tmp_path / "project" / "memory-bank", bank)
     counter = Counter()
@@ -38,7 +39,7 @@ def test_a_question_counts_no_line_of_a_bank_that_is_indexed(tmp_path: Path) -> 
     counter.counted.clear()
     found = service.recall_blocking(tmp_path / "project", "the tide of tide17", 600, prefer_whole=False)
     assert found.tokens > 300
-    assert not [text for text in counter.counted if "tide1" in text]
+    assert set(counter.counted) <= {f"{GAP}\n"}
     service.close()
 
 
@@ -46,6 +47,12 @@ def test_a_passage_that_moved_within_its_file_has_its_new_lines() -> None:
     cut = CutPassages(count_words)
     assert cut.of(PASSAGE).groups[0].first_line == 1
     assert cut.of(replace(PASSAGE, start_line=7, end_line=8)).groups[0].first_line == 7
+
+
+def test_a_passage_that_two_files_have_pays_for_the_source_line_of_each() -> None:
+    cut = CutPassages(len)
+    longer = replace(PASSAGE, file="memory-bank/archive/f.md")
+    assert [cut.of(each).whole_tokens for each in (PASSAGE, longer)] == [len(PASSAGE.rendered), len(longer.rendered)]
 
 
 def test_what_is_gone_is_forgotten_and_the_rest_is_not_counted_again() -> None:

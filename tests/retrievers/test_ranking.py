@@ -33,7 +33,7 @@ def indexed(service: MemoryService, workspace: Path, files: dict[str, str]) -> P
 
 def candidate(scores: list[float], *, archived: bool = False) -> Candidate:
     passage = Passage("", "memory-bank/f.md", "", 1, 1, datetime.now(UTC), archived=archived)
-    return Candidate(passage, lambda _: CutPassage((), (), "", 0, "", ()), lambda _: scores)
+    return Candidate(passage, lambda _: CutPassage((), (), 0, 0, "", ()), lambda _: scores)
 
 
 def test_what_are_we_working_on_is_answered_by_the_opening_of_the_active_context(
