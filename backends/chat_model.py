@@ -34,6 +34,8 @@ from config.errors import UpstreamBroken
 # A copy is made in a quarter of the time in which a message is made and validated.
 _EMPTY = ChatGenerationChunk(message=AIMessageChunk(content=""))
 _OF_A_PIECE = {"role", "content"}
+# What `BaseChatModel.with_structured_output` binds for those who trace, and takes out before the call.
+_OF_LANGCHAIN = frozenset({"ls_structured_output_format", "structured_output_format"})
 
 
 class RouterChatOllama(ChatOllama):
@@ -77,13 +79,15 @@ class RouterChatOllama(ChatOllama):
         stop: list[str] | None = None,
         **kwargs: Any,
     ) -> AsyncIterator[AIMessageChunk]:
-        """As `BaseChatModel.astream`, which serves callbacks, where any are there.
+        """As `BaseChatModel.astream`, by it where callbacks are there or options of LangChain's own are bound; else
+        without the ids that it gives to pieces and the empty one that it adds.
 
-        For them it keeps all chunks and joins them in the end, which holds the event loop for a long answer.
+        It keeps all chunks and joins them in the end, which holds the event loop for a long answer.
         """
-        if self._is_heard(config):
-            async for chunk in super().astream(input, config, stop=stop, **kwargs):
-                yield chunk
+        if self._is_heard(config) or not _OF_LANGCHAIN.isdisjoint(kwargs):
+            async with aclosing(super().astream(input, config, stop=stop, **kwargs)) as chunks:  # type: ignore[type-var]
+                async for chunk in chunks:
+                    yield chunk
             return
         messages = self._convert_input(input).to_messages()
         async with aclosing(self._aiterate_over_stream(messages, stop, **kwargs)) as generations:  # type: ignore[type-var]

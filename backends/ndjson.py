@@ -94,8 +94,10 @@ class ChatTransport:
                             limit.saw(chunk)
                             yield chunk
                 finally:
-                    await asyncio.shield(response.aclose())
-                    response.stream = NOTHING  # httpx's own holds the response, and so all of it until a collection
+                    try:
+                        await asyncio.shield(response.aclose())
+                    finally:
+                        response.stream = NOTHING  # httpx's own holds the response, and so all of it until a collection
         except StopAsyncIteration:
             raise UpstreamBroken(f"The answer of {name} broke off before its end: try again.", transient=True) from None
         except httpx.ConnectTimeout as error:

@@ -69,11 +69,13 @@ class BankIndex:
         """At most `k` `(content id, cosine similarity)`, best first. Raises `IndexMismatch` on another
         dimension.
         """
-        return self._store.search(vector, k) if self._store is not None else []
+        store = self._store  # a build may drop it
+        return store.search(vector, k) if store is not None else []
 
     def evidence(self, vector: Vectors, nearest: Mapping[str, float], ids: Collection[str]) -> VectorEvidence:
         """What the vectors say of the passages `ids`, where `nearest` is what `search` found."""
-        found = self._lines.similarities(vector, {*ids, *ROLES}) if self._lines is not None else {}
+        lines = self._lines
+        found = lines.similarities(vector, {*ids, *ROLES}) if lines is not None else {}
         roles = {key: max(found.pop(key)) for key in ROLES if key in found}
         return VectorEvidence(nearest, found, roles)
 

@@ -46,10 +46,13 @@ class LineVectors:
         self.is_damaged = False
         try:
             self._file = CacheFile(folder / lines_file(embedder_name, dimension), _TABLES)
-            self._rows = self._whole(self._file.read("SELECT content_id, vectors FROM lines"))
         except (OSError, sqlite3.Error):
             self._file = CacheFile(None, _TABLES)
-            self._rows = {}
+        try:
+            self._rows = self._whole(self._read("SELECT content_id, vectors FROM lines"))
+        except IndexMismatch:
+            self._file.close()
+            raise
 
     def ids(self) -> frozenset[str]:
         """The content ids that have vectors; those that another process added are read, and those it removed let go."""

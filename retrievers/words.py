@@ -18,7 +18,8 @@ from retrievers.types import Passage
 
 K1 = 1.2
 B = 0.75
-# A word that nearly every passage holds tells them not apart, and takes the longest to add up.
+# A word of so little weight (one that nearly every passage holds; of function words, one that half of them do) tells
+# passages not apart, and takes the longest to add up.
 LEAST_OF_HEAVIEST = 0.02
 
 Scores = NDArray[np.float32]

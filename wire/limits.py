@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 
 from starlette.requests import Request
@@ -42,11 +43,12 @@ def _check(count: int, limit: int, param: str, what: str, setting: str) -> None:
 
 
 def _parts(message: Any) -> Iterator[dict[str, Any]]:
-    """The parts of a message's content, and of the tool results among them."""
-    for part in _items(message.get("content") if isinstance(message, dict) else None):
-        if isinstance(part, dict):
-            yield part
-            yield from _parts(part)
+    """The parts of a message's content or of a call's output, and of the tool results among them."""
+    if isinstance(message, dict):
+        for part in chain(_items(message.get("content")), _items(message.get("output"))):
+            if isinstance(part, dict):
+                yield part
+                yield from _parts(part)
 
 
 def _items(value: Any) -> list[Any]:

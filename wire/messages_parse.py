@@ -98,7 +98,8 @@ def _user(blocks: Sequence[UserBlock]) -> Iterator[Json]:
     results = [block for block in blocks if isinstance(block, ToolResultBlock)]
     for result in results:
         yield {"role": "tool", "tool_call_id": result.tool_use_id, "content": _result(result)}
-    images = [part for result in results for part in result.content if isinstance(part, ImageBlock)]
+    held = (result.content for result in results if not isinstance(result.content, str))
+    images = [part for parts in held for part in parts if isinstance(part, ImageBlock)]
     said = [block for block in blocks if not isinstance(block, ToolResultBlock)]
     if images or said:
         yield {"role": "user", "content": [_part(block) for block in (*images, *said)]}

@@ -68,6 +68,8 @@ async def measure(
                         results.add(contender.name, load, number, await measurement.take(contender, load))
                     except (Refused, OSError, TimeoutError, psutil.Error) as error:
                         ended = contender.how_it_ended()
+                        if ended and contender is upstream:
+                            raise RuntimeError(f"The scripted Ollama cannot be missed: {ended}") from error
                         reason = ended or str(error)[:300] or type(error).__name__
                         results.missing[f"{contender.name}, round {number + 1} of {load.name},"] = reason
                         if ended:

@@ -56,15 +56,16 @@ class Contender:
     path: str = CHAT
 
     def how_it_ended(self) -> str | None:
-        """Its exit code and, of a crash, what it last said; None where it runs on."""
+        """Its exit code, and where it crashed or what it last said; None where it runs on."""
         try:
             code = self.process.wait(ENDS_WITHIN_S)
         except psutil.TimeoutExpired:
             return None
-        said = _FOLDER.sub("", self.log.read_text(encoding="utf-8", errors="replace")).partition(CRASH)[2]
-        what, where = said.partition("\n")[0], said.partition(CRASHED_THREAD)[2][:LAST_WORDS_CHARS]
-        told = " ".join(f"{what} in {where}".split()) if said else "it said nothing"
-        return f"it ended by itself, with {code}: {told}"
+        said = _FOLDER.sub("", self.log.read_text(encoding="utf-8", errors="replace"))
+        _, crashed, crash = said.partition(CRASH)
+        where = crash.partition(CRASHED_THREAD)[2][:LAST_WORDS_CHARS]
+        told = f"{crash.splitlines()[0]} in {where}" if crashed else said[-LAST_WORDS_CHARS:]
+        return f"it ended by itself, with {code}: {' '.join(told.split()) or 'it said nothing'}"
 
     def cpu_s(self) -> float:
         """User and system time so far, with that of its children."""

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import aclosing
 from typing import Any
 
 import pytest
@@ -186,6 +187,9 @@ class Listener(AsyncCallbackHandler):
     async def on_llm_new_token(self, token: Any, **_: Any) -> None:
         self.heard.append(token)
 
+    async def on_llm_error(self, error: BaseException, **_: Any) -> None:
+        self.heard.append(type(error).__name__)
+
 
 async def test_who_listens_hears_each_piece_and_changes_nothing(ollama: ScriptedOllama) -> None:
     listener, told = Listener(), []
@@ -197,6 +201,23 @@ async def test_who_listens_hears_each_piece_and_changes_nothing(ollama: Scripted
     assert "".join(listener.heard) == "Hello"
     alone, heard = told
     assert heard[: len(alone)] == alone, "LangChain adds an empty chunk in the end"
+
+
+async def test_who_goes_early_has_ended_the_call_for_those_who_listen_too(ollama: ScriptedOllama) -> None:
+    listener = Listener()
+    ollama.script(Reply.text("a", "b").gate_after(1))
+    async with chat_model_to(ollama.base_url) as model:
+        async with aclosing(model.astream("hello", RunnableConfig(callbacks=[listener]))) as chunks:  # type: ignore[type-var]
+            await anext(chunks)
+        assert listener.heard == ["a", "GeneratorExit"]
+
+
+async def test_what_langchain_binds_for_itself_is_not_sent(ollama: ScriptedOllama) -> None:
+    ollama.default(Reply.text("{}"))
+    async with chat_model_to(ollama.base_url) as model:
+        async for _ in model.astream("hello", ls_structured_output_format={"schema": {}, "kwargs": {}}):
+            pass
+    assert "ls_structured_output_format" not in ollama.chats[0]
 
 
 async def test_errors_of_the_transport_come_through(ollama: ScriptedOllama) -> None:

@@ -6,7 +6,9 @@ import sys
 from pathlib import Path
 
 import psutil
+import pytest
 
+from benchmarks.overhead import contenders
 from benchmarks.overhead.contenders import Contender
 from benchmarks.overhead.loads import Load
 from benchmarks.overhead.measure import Figures
@@ -43,7 +45,8 @@ def test_rounds_of_which_none_is_shared_give_no_figure() -> None:
     assert results.as_json([LOAD])["contenders"]["litellm"][LOAD.name]["added_ttft_ms_p50"] is None
 
 
-def test_a_crash_is_told_with_what_was_last_said(tmp_path: Path) -> None:
+def test_a_crash_is_told_with_where_it_happened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(contenders, "ENDS_WITHIN_S", 60.0)
     contender = started("import faulthandler; faulthandler._sigsegv()", tmp_path / "log")
     ended = contender.how_it_ended()
     assert ended is not None
@@ -51,8 +54,19 @@ def test_a_crash_is_told_with_what_was_last_said(tmp_path: Path) -> None:
     assert "line 1 in <module>" in ended
 
 
-def test_what_runs_on_has_not_ended(tmp_path: Path) -> None:
+def test_what_was_last_said_is_told_where_nothing_crashed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(contenders, "ENDS_WITHIN_S", 60.0)
+    assert started("raise SystemExit('the port is taken')", tmp_path / "log").how_it_ended() == (
+        "it ended by itself, with 1: the port is taken"
+    )
+    assert started("", tmp_path / "log").how_it_ended() == "it ended by itself, with 0: it said nothing"
+
+
+def test_what_runs_on_has_not_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(contenders, "ENDS_WITHIN_S", 0.01)
     contender = started("import time; time.sleep(600)", tmp_path / "log")
-    assert contender.how_it_ended() is None
-    contender.process.kill()
-    contender.process.wait()
+    try:
+        assert contender.how_it_ended() is None
+    finally:
+        contender.process.kill()
+        contender.process.wait()

@@ -158,8 +158,9 @@ async def test_a_tool_turn_goes_to_the_store_a_fixed_number_of_times(context: De
 async def test_what_makes_calls_anew_is_no_garbage_once_one_was_answered(context: Deps) -> None:
     """It holds itself and, by the way events are told, the run."""
     with nothing_collected():
+        before = alive(AsyncRetrying)
         await events_of(turn(QUESTION), context)
-        assert not alive(AsyncRetrying)
+        assert alive(AsyncRetrying) <= before
 
 
 async def test_each_message_is_hashed_twice_a_request(context: Deps) -> None:

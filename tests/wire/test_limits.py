@@ -11,7 +11,7 @@ from tests.support.service import Running, running_service
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 SAID: dict[str, Any] = {"role": "user", "content": "a"}
-IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
+IMAGE: dict[str, Any] = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
 TOOL = {"type": "function", "function": {"name": "f"}}
 
 
@@ -43,6 +43,14 @@ async def test_more_than_the_limit(narrow: Running, body: dict[str, Any], param:
         error = answer.json()["error"]
         assert (answer.status_code, error["param"]) == (400, param)
         assert f"server.{setting}" in error["message"]
+
+
+async def test_more_images_than_the_limit_in_the_output_of_a_call(narrow: Running) -> None:
+    output = [{"type": "input_image", "image_url": IMAGE["image_url"]["url"]}] * 3
+    item = {"type": "function_call_output", "call_id": "1", "output": output}
+    answer = await narrow.http.post("/v1/responses", json={"model": "auto", "input": [item]})
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, "input")
+    assert "server.max_images" in answer.json()["error"]["message"]
 
 
 @pytest.mark.parametrize("path", ["/router/invoke", "/router/stream", "/router/batch", "/chat/invoke"])
