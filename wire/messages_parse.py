@@ -94,22 +94,19 @@ def _turns(message: Message) -> Iterator[Json]:
 
 
 def _user(blocks: Sequence[UserBlock]) -> Iterator[Json]:
-    """The results' images stand with what was said, where a model sees them."""
-    results = [block for block in blocks if isinstance(block, ToolResultBlock)]
-    for result in results:
-        yield {"role": "tool", "tool_call_id": result.tool_use_id, "content": _result(result)}
-    held = (result.content for result in results if not isinstance(result.content, str))
-    images = [part for parts in held for part in parts if isinstance(part, ImageBlock)]
-    said = [block for block in blocks if not isinstance(block, ToolResultBlock)]
-    if images or said:
-        yield {"role": "user", "content": [_part(block) for block in (*images, *said)]}
+    for block in blocks:
+        if isinstance(block, ToolResultBlock):
+            yield {"role": "tool", "tool_call_id": block.tool_use_id, "content": _result(block)}
+    if said := [_part(block) for block in blocks if not isinstance(block, ToolResultBlock)]:
+        yield {"role": "user", "content": said}
 
 
-def _result(block: ToolResultBlock) -> str:
+def _result(block: ToolResultBlock) -> list[Json]:
     """A chat has no field for an error: it begins the text, or a local model takes it for what was asked for."""
     parts = [TextBlock(type="text", text=block.content)] if isinstance(block.content, str) else block.content
     text = "\n".join(part.text for part in parts if not isinstance(part, ImageBlock))
-    return f"Error: {text}" if block.is_error else text
+    told = TextBlock(type="text", text=f"Error: {text}" if block.is_error else text)
+    return [_part(told), *(_part(part) for part in parts if isinstance(part, ImageBlock))]
 
 
 def _part(block: TextBlock | ImageBlock | DocumentBlock) -> Json:
