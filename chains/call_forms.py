@@ -114,26 +114,31 @@ class CallForms:
 
     def _list(self) -> Waiting[None]:
         yield from self._expect("[")
-        while True:
+        closed = False
+        while not closed:
             yield from self._text.skip(BLANKS)
             yield from self._object(CALL_KEYS)
-            if (yield from self._text.skip(BLANKS)) == "]":
-                self._text.take()
-                return
-            yield from self._expect(",")
+            closed = yield from self._closed("]")
 
     def _object(self, keys: tuple[str, ...]) -> Waiting[None]:
         yield from self._expect("{")
-        while True:
+        closed = False
+        while not closed:
             yield from self._text.skip(BLANKS)
             key = yield from self._text.one_of(keys)
             yield from self._text.skip(BLANKS)
             yield from self._expect(":")
             yield from self._member(key, (yield from self._text.skip(BLANKS)))
-            if (yield from self._text.skip(BLANKS)) == "}":
-                self._text.take()
-                return
-            yield from self._expect(",")
+            closed = yield from self._closed("}")
+
+    def _closed(self, bracket: str) -> Waiting[bool]:
+        """Pass over a comma, a closing bracket, or both; whether the bracket was there."""
+        if (yield from self._text.skip(BLANKS)) == ",":
+            self._text.take()
+            if (yield from self._text.skip(BLANKS)) != bracket:
+                return False
+        yield from self._expect(bracket)
+        return True
 
     def _member(self, key: str, char: str) -> Waiting[None]:
         if key == '"name"' or (key == '"function"' and char == '"'):

@@ -22,6 +22,8 @@ from chains.json_schema import checked_dialect
 # Strings within strings: a list in a text may itself hold numbers in texts.
 MAX_COERCIONS = 3
 KEPT_VALIDATORS = 256
+# A string, closed or not so that none is looked at twice, or the comma between a last value and the bracket behind it.
+_STRING_OR_LAST_COMMA = re.compile(r'("[^"\\]*(?:\\.[^"\\]*)*"?)|(?<=[\w"}\]]),(?=\s*[}\]])', re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,12 @@ class Toolbox:
 
 
 def read_json(text: str) -> Any:
-    """The JSON value, with raw line breaks and tabs allowed in its strings; None where it is none."""
+    """The JSON value, with raw line breaks and tabs in its strings, and a comma behind a last value; None if none."""
+    value = _value(text)
+    return _value(_STRING_OR_LAST_COMMA.sub(r"\1", text)) if value is None else value
+
+
+def _value(text: str) -> Any:
     try:
         return json.loads(text, strict=False, parse_constant=_refuse)
     except (ValueError, RecursionError):

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
+import time
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from chains.tool_arguments import FittingCall, Toolbox, read_json
 
@@ -140,6 +144,30 @@ def test_what_was_given_is_not_changed() -> None:
     assert arguments == {"x": [{"n": "5"}]}
 
 
-def test_json_is_read_leniently_only_in_its_strings() -> None:
+def test_json_is_read_leniently_only_in_its_strings_and_behind_a_last_value() -> None:
     assert read_json('{"a": "b\n"}') == {"a": "b\n"}
+    assert read_json('{"a": [1, {"b": ",]"},\n],}') == {"a": [1, {"b": ",]"}]}
     assert read_json('{"a": NaN}') is read_json("[" * 100_000) is read_json("{'a': 1}") is None
+    assert (
+        read_json("[,]") is read_json("{,}") is read_json("[1,,]") is read_json('{"a":,}') is read_json("[1],") is None
+    )
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(alphabet='a",]}\\\n {'),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(alphabet='a",]}\\'), inner),
+    max_leaves=9,
+)
+
+
+@given(VALUES)
+def test_a_comma_behind_a_last_value_changes_nothing(value: Any) -> None:
+    written = re.sub(r"(?<=[^\[{])(\n *[\]}])", r",\1", json.dumps(value, indent=1))
+    assert read_json(written) == value
+
+
+def test_a_string_that_does_not_end_is_looked_at_once() -> None:
+    """From each of its quotes, it would take minutes."""
+    started = time.thread_time()
+    assert read_json('{"a": "' + '\\"' * 200_000) is None
+    assert time.thread_time() - started < 5

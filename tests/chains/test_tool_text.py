@@ -58,6 +58,12 @@ from tests.chains.tool_text_support import ARGUMENTS, CALL, NOW, READ, outcome
             "<function=read_file><parameter=path><b></param></parameter></function>",
             [FittingCall("read_file", '{"path":"<b></param>"}')],
         ),
+        (f"```json\n[\n  {CALL[:-2]},\n  }},\n}},\n]\n```", [READ]),
+        (f"[TOOL_CALLS]read_file{ARGUMENTS[:-1]},}}", [READ]),
+        (
+            '{"name": "read_file", "arguments": "{\\"path\\": \\"a\\",}"}',
+            [FittingCall("read_file", ARGUMENTS, coerced=True)],
+        ),
         (f"I read it first.\n\n{CALL}", ["I read it first.\n\n", READ]),
         (f"I read it: {CALL}", ["I read it: ", READ]),
         (f"Sure: ```json\n{CALL}\n```", ["Sure: ", READ]),
@@ -92,7 +98,10 @@ def test_what_is_a_call(text: str, expected: list[str | FittingCall]) -> None:
         '{"name": "read_file", "arguments": {"path": "a", "why": "so"}}',
         '{"name": "read_file", "arguments": ["a"]}',
         '{"name": "read_file", "description": "Reads.", "parameters": {"path": "a"}}',
-        '{"name": "read_file", "arguments": {"path": "a",}}',
+        '{"name": "read_file", "arguments": {"path": "a",,}}',
+        '{"name": "now", "arguments": {,}}',
+        '{"name": "read_file", "arguments": {"path": "a",',
+        '{"name": "read_file", "arguments": {"path": "a", "lines": ,}}',
         "{'name': 'read_file', 'arguments': {'path': 'a'}}",
         f'{{"calls": {CALL}}}',
         f'{{"calls": [\n  {CALL}\n]}}',
@@ -132,11 +141,13 @@ def test_names_that_begin_alike() -> None:
 
 
 def test_a_files_text_arrives_as_it_was_written() -> None:
-    content = 'say("hi")\n```\n<tool_call>{"name": "now", "arguments": {}}</tool_call>\n```\n\\ \u2028 ü 😀'
+    fenced = '```\n<tool_call>{"name": "now", "arguments": {}}</tool_call>\n```'
+    content = f'[1,], {{"a": "b" ,}} say("hi")\n{fenced}\n\\ \u2028 ü 😀'
     call = json.dumps({"name": "read_file", "arguments": {"path": content}})
-    (found,) = outcome(call)
-    assert isinstance(found, FittingCall)
-    assert json.loads(found.arguments) == {"path": content}
+    for written in (call, f"{call[:-2]},}},}}"):
+        (found,) = outcome(written)
+        assert isinstance(found, FittingCall)
+        assert json.loads(found.arguments) == {"path": content}
 
 
 def test_raw_line_breaks_in_a_string_are_taken_as_they_stand() -> None:

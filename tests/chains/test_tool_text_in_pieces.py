@@ -78,6 +78,7 @@ FRAGMENTS = st.sampled_from(
             '"',
             ":",
             ",",
+            ",}}",
         ),
         *("<function_call>", "</function_call>", "<tool>", "</tool>", "<TOOLCALL>", "JSON"),
         *("```", "`", "json", "python", "\n", " ", "<tool_call>", "</tool_call>", "<tools>", "<function=read_file>"),
