@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import numpy as np
+from numpy.typing import NDArray
 
-from retrievers.types import Embedder, Vectors
+from retrievers.types import Embedder
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,7 @@ def embed_whole(embedder: Embedder, texts: list[str]) -> list[list[float]]:
     return rows
 
 
-def _averages(vectors: Vectors, windows: list[list[Window]]) -> Iterator[Vectors]:
+def _averages(vectors: NDArray[np.float64], windows: list[list[Window]]) -> Iterator[NDArray[np.float64]]:
     begin = 0
     for of_text in windows:
         end = begin + len(of_text)
