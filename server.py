@@ -54,6 +54,8 @@ from wire.terminal.commands import build_terminal
 from wire.terminal.parts import Parts
 
 EMBEDDING_THREADS = 1
+# More only wait for the interpreter, and each waiting thread takes it from the event loop time and again.
+SESSION_THREADS = 2
 # Importing torch holds the interpreter for seconds; the panel and a first request, which reads a bank, come before it.
 QUIET_S = 2.0
 
@@ -180,10 +182,12 @@ async def _open_memory(settings: Settings, embedder: Embedder, stack: AsyncExitS
 async def _open_sessions(settings: Settings, stack: AsyncExitStack) -> tuple[Sessions, str | None]:
     """The records, and why nothing is remembered where that was wanted."""
     sessions, store, note = settings.sessions, None, None
+    threads = ThreadPoolExecutor(SESSION_THREADS, "look-up")
+    stack.push_async_callback(asyncio.to_thread, threads.shutdown)
     if sessions.enabled:
         folder = settings.paths.vector_store_path
         store, note = await open_session_store(folder, stack, expiry_days=sessions.expiry_days)
-    return Sessions(store, sessions.max_records), note
+    return Sessions(store, sessions.max_records, threads), note
 
 
 def _embedder(settings: Settings, quiet_s: float = 0.0) -> Embedder:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from backends.types import ModelCard, Occupancy
@@ -45,7 +46,7 @@ async def plan(turn: Turn, deps: Deps, *, dry: bool = False) -> RouteUpdate:
     largest = max(card.window_tokens for card in cards.values())
     place = place_of(turn.workspace, deps.memory_settings)
     (measured, chain, loose, known), occupancy = await asyncio.gather(
-        asyncio.to_thread(_look_at, turn, largest, place, deps, touch=not dry), deps.models.occupancy()
+        deps.sessions.in_thread(partial(_look_at, turn, largest, place, deps, touch=not dry)), deps.models.occupancy()
     )
     if known.answered and not known.messages and not turn.session and not dry:
         await deps.sessions.share(chain[-1])  # its answer may be broken off, and then nothing else parts the two

@@ -9,9 +9,10 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 from langgraph.store.base import BaseStore, GetOp, Item, Op, PutOp, Result
@@ -32,6 +33,7 @@ TRIM_SHARE, TRIM_AT_LEAST = 1 / 20, 50
 RETRY_WITHIN_S = 600
 
 Namespace = tuple[str, ...]
+T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
 
@@ -46,17 +48,23 @@ class _Writing:
 class Sessions:
     """The records over one store; None remembers nothing. A store that fails is reported and does without.
 
-    Of each kind `max_records` are kept, the newest, and for a while up to `trimmed_after` more.
+    Of each kind `max_records` are kept, the newest, and for a while up to `trimmed_after` more. `threads` are where what
+    waits for the disk is done; None takes the event loop's own.
     """
 
     store: BaseStore | None
     max_records: int = MAX_RECORDS
+    threads: Executor | None = None
     _writing: _Writing = field(default_factory=_Writing, init=False, repr=False, compare=False)
 
     @property
     def trimmed_after(self) -> int:
         """After how many records written the oldest beyond the bound are deleted."""
         return max(TRIM_AT_LEAST, int(self.max_records * TRIM_SHARE))
+
+    def in_thread(self, work: Callable[[], T]) -> asyncio.Future[T]:
+        """Do it beside the event loop, in one of the few threads that look requests up."""
+        return asyncio.get_running_loop().run_in_executor(self.threads, work)
 
     def find(
         self,
@@ -168,7 +176,7 @@ class Sessions:
     async def _get(self, namespace: Namespace, keys: Sequence[str], *, touch: bool = True) -> dict[str, dict[str, Any]]:
         if self.store is None or not keys:
             return {}
-        return await asyncio.to_thread(self._read, [(namespace, key) for key in keys], touch=touch)
+        return await self.in_thread(partial(self._read, [(namespace, key) for key in keys], touch=touch))
 
     def _read(self, places: Sequence[tuple[Namespace, str]], *, touch: bool) -> dict[str, dict[str, Any]]:
         """The records that are there, by key. Waits for the disk."""
@@ -196,7 +204,7 @@ class Sessions:
         if self.store is None:
             return
         try:
-            await asyncio.to_thread(write)
+            await self.in_thread(write)
             self._writing.left_until_trim -= records
             if self._writing.left_until_trim <= 0:
                 self._writing.left_until_trim = self.trimmed_after
@@ -207,13 +215,13 @@ class Sessions:
     async def batch(self, ops: Sequence[Op]) -> list[Result]:
         """One hop to a thread for all of it; the store's own asynchronous form makes one for each SQL statement."""
         assert self.store is not None  # noqa: S101 - only called where there is one
-        return await asyncio.to_thread(self.store.batch, ops)
+        return await self.in_thread(partial(self.store.batch, ops))
 
     async def _trim(self) -> None:
         """Delete the oldest records beyond the bound; those of a store in memory end with their process."""
         if isinstance(self.store, SessionStore):
             for namespace in (CONVERSATIONS, BLOCKS):
-                await asyncio.to_thread(self.store.keep_newest, namespace, self.max_records)
+                await self.in_thread(partial(self.store.keep_newest, namespace, self.max_records))
 
 
 def _merged(known: Mapping[str, Any] | None, record: Mapping[str, Any]) -> dict[str, Any]:
