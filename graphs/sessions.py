@@ -48,8 +48,8 @@ class _Writing:
 class Sessions:
     """The records over one store; None remembers nothing. A store that fails is reported and does without.
 
-    Of each kind `max_records` are kept, the newest, and for a while up to `trimmed_after` more. `threads` are where what
-    waits for the disk is done; None takes the event loop's own.
+    Of each kind `max_records` are kept, the newest, and for a while up to `trimmed_after` more. What waits for the disk
+    does so in `threads`; None takes the event loop's own.
     """
 
     store: BaseStore | None

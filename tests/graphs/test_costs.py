@@ -19,7 +19,6 @@ import pytest
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolCall, ToolMessage
 from langgraph.store.base import TTLConfig
 from langgraph.store.sqlite import SqliteStore
-from tenacity import AsyncRetrying
 
 from backends.chat_model import RouterChatOllama
 from backends.ndjson import ChatTransport
@@ -29,7 +28,6 @@ from config.schema import ROLES
 from graphs.deps import Deps
 from tests.graphs.graph_support import GRAPH, WORKSPACE, FakeMemory, FakeModels, card, deps, events_of, passage
 from tests.support.calls import counted_calls
-from tests.support.garbage import alive, nothing_collected
 
 TOOLS = tuple(
     {"type": "function", "function": {"name": f"tool_{number}", "parameters": {"type": "object", "properties": {}}}}
@@ -153,14 +151,6 @@ async def test_a_tool_turn_goes_to_the_store_a_fixed_number_of_times(context: De
     long = await calls_of(turn(QUESTION, *loop(60)), context)
     assert short["SqliteStore.batch"] == long["SqliteStore.batch"] <= STORE_BATCHES
     assert short["_WorkItem.run"] == long["_WorkItem.run"] <= THREAD_HOPS
-
-
-async def test_what_makes_calls_anew_is_no_garbage_once_one_was_answered(context: Deps) -> None:
-    """It holds itself and, by the way events are told, the run."""
-    with nothing_collected():
-        before = alive(AsyncRetrying)
-        await events_of(turn(QUESTION), context)
-        assert alive(AsyncRetrying) <= before
 
 
 async def test_each_message_is_hashed_twice_a_request(context: Deps) -> None:
