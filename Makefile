@@ -106,6 +106,7 @@ $(VENV)/.made:
 
 # torch first and by itself, then everything else exactly as locked: why, in docs/dependencies.md.
 $(VENV)/.installed: requirements.txt | $(VENV)/.made
+	@echo "Installing torch, then the rest of the lock: some minutes the first time. On Linux, README (Without make) has a torch of a tenth of the size."
 	$(PY) -m pip install --quiet --disable-pip-version-check $(TORCH)
 	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --requirement requirements.txt
 	@touch $@

@@ -80,7 +80,9 @@ def _models(settings: Settings, status: BackendStatus) -> Table:
         found = (
             f"{card.name}, {card.window_tokens:,} tokens" if card else f"{settings.models.roles[role].model} is missing"
         )
-        table.add_row(f"  {role}", Text(found, style="green" if card else "red"), Text(pull or "", style="cyan"))
+        table.add_row(f"  {role}", Text(found, style="green" if card else "red"))
+        if pull:
+            table.add_row("", Text(pull, style="cyan"))
     return table
 
 

@@ -39,7 +39,7 @@ def card(role: Role, settings: Settings) -> ModelCard:
 
 def shown(settings: Settings, kind: BackendKind, *, reason: str = "", bank: BankStatus | None = None) -> str:
     models = {} if kind == "none" else {role: card(role, settings) for role in ROLES}
-    missing: dict[Role, str] = {} if models else {"memory_fast": "ollama pull qwen3:30b-a3b"}
+    missing = {} if kind == "ollama" else {role: f"ollama pull {settings.models.roles[role].model}" for role in ROLES}
     status = BackendStatus(kind, "http://localhost:11434", "0.13.0", reason, models, missing)
     console = Console(width=80, file=StringIO(), record=True)
     console.print(welcome(settings, URL, status, bank))
@@ -67,6 +67,7 @@ def test_the_embedded_backend_is_not_taken_for_a_coding_model(settings: Settings
     text = shown(settings, "embedded", reason="no Ollama answers at http://localhost:11434")
     assert "Embedded backend, because no Ollama answers" in text
     assert "it is no coding model" in text
+    assert "ollama pull qwen2.5-coder:32b" in text
 
 
 def test_without_a_model_it_says_why_and_what_to_type(settings: Settings) -> None:
