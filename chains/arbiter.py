@@ -6,18 +6,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from langchain_core.exceptions import OutputParserException
 from langchain_core.language_models import BaseChatModel
 from langchain_core.output_parsers import PydanticOutputParser
-from langchain_core.prompts import ChatPromptTemplate
 from langchain_core.runnables import Runnable
 from pydantic import BaseModel, Field
 
 from chains.decision import Wish
 from config.errors import RouterError
 from config.schema import ROLES, Role
+
+if TYPE_CHECKING:
+    from langchain_core.prompts import ChatPromptTemplate
 
 MAX_WORDS_CHARS = 1_500
 MAX_PREVIOUS_CHARS = 300
@@ -99,5 +101,7 @@ def with_verdict(guess: Wish, role: Role) -> Wish:
 
 @cache
 def _prompt() -> ChatPromptTemplate:
+    from langchain_core.prompts import ChatPromptTemplate  # noqa: PLC0415 - brings Jinja along, and is seldom needed
+
     text = files("chains.prompts").joinpath("arbiter.md").read_text(encoding="utf-8")
     return ChatPromptTemplate.from_messages([("human", text)])

@@ -33,14 +33,20 @@ heavy = {"torch", "sentence_transformers", "faiss", "xllamacpp", "transformers"}
 threads = [thread.name for thread in threading.enumerate() if thread is not threading.main_thread()]
 print(sorted(heavy), threads)
 """
+START = """
+import sys
+import server
+server.build_app(server.load_settings(environment={}))
+print(sorted({"bm25s", "jinja2", "langchain_core.prompts", "langserve", "scipy"} & set(sys.modules)))
+"""
 CHILD_ONLY = "CHILD_ONLY = {'backends.embedded.llama', 'backends.embedded.serve'}\n"
 HOSTILE = "PORT=no number\nOLLAMA_BASE_URL=http://192.0.2.1:1\nROUTER_CONFIG_DIR=/nowhere\nLOG_LEVEL=loud\n"
 
 
-def import_all(folder: Path, *names: str) -> subprocess.CompletedProcess[str]:
+def run_python(folder: Path, code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     kept = {name: os.environ[name] for name in ("SYSTEMROOT", "SYSTEMDRIVE") if name in os.environ}
     environment = kept | {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
-    command = [sys.executable, "-c", CHILD_ONLY + PROBE, *names]
+    command = [sys.executable, "-c", code, *arguments]
     return subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, timeout=60, check=False)
 
 
@@ -53,9 +59,14 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("names", [("config",), ("graphs",), (*PACKAGES, "server")], ids=" ".join)
 def test_importing_does_nothing(folder: Path, names: tuple[str, ...]) -> None:
-    done = import_all(folder, *names)
+    done = run_python(folder, CHILD_ONLY + PROBE, *names)
     assert (done.returncode, done.stdout) == (0, "[] []\n"), done.stderr
     assert [path.name for path in folder.iterdir()] == [".env"]
+
+
+def test_a_start_waits_for_nothing_that_a_first_chat_can_do_without(tmp_path: Path) -> None:
+    done = run_python(tmp_path, START)
+    assert (done.returncode, done.stdout) == (0, "[]\n"), done.stderr
 
 
 def test_every_package_is_typed() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
+from functools import partial
 
 import structlog
 from fastapi import FastAPI, Request, Response
@@ -20,6 +21,7 @@ from wire import chat, embeddings, health, memory, messages, metrics, models, re
 from wire.errors import NGINX_CLIENT_GONE, error_object, error_response, internal_error, plain_error
 from wire.gate import Access, Gate
 from wire.intake import Intake, IntakeMiddleware
+from wire.late_routes import LateRoutes, LateRoutesMiddleware
 from wire.metrics import Metrics
 from wire.openapi import describe
 from wire.page import routes as page
@@ -60,6 +62,13 @@ def create_app(
         description="One OpenAI-compatible model in front of three local ones, with the project's memory bank.",
         lifespan=lifespan,
     )
+
+    def running() -> RouterService:
+        service: RouterService = app.state.service
+        return service
+
+    published = LateRoutes(partial(publish, app, running))
+    app.add_middleware(LateRoutesMiddleware, routes=published, paths=(PATH, CHAT_PATH))
     app.add_middleware(PublishedGuard, paths=(PATH, CHAT_PATH), server=settings.server)
     app.state.intake = Intake()
     app.add_middleware(IntakeMiddleware, intake=app.state.intake)
@@ -81,13 +90,7 @@ def create_app(
     app.include_router(metrics.routes)
     app.include_router(memory.routes)
     app.include_router(page.routes)
-
-    def running() -> RouterService:
-        service: RouterService = app.state.service
-        return service
-
-    publish(app, running)
-    describe(app)
+    describe(app, published.ensure)
     return app
 
 

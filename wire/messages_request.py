@@ -29,7 +29,7 @@ IMAGE_TYPES = Literal["image/jpeg", "image/png", "image/gif", "image/webp"]
 
 
 class _Block(BaseModel):
-    model_config = ConfigDict(extra="ignore")
+    model_config = ConfigDict(extra="ignore", defer_build=True)
 
 
 class TextBlock(_Block):
@@ -193,7 +193,7 @@ class Metadata(_Block):
 class CountRequest(BaseModel):
     """What is counted by `POST /v1/messages/count_tokens`."""
 
-    model_config = ConfigDict(extra="ignore")
+    model_config = ConfigDict(extra="ignore", defer_build=True)
 
     model: str = Field(min_length=1, max_length=200)
     messages: list[Message] = Field(min_length=1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from fastapi import FastAPI
@@ -35,11 +35,12 @@ _PREFIX = "#/components/schemas/"
 Json = dict[str, Any]
 
 
-def describe(app: FastAPI) -> None:
-    """Have the application give the whole document, made once at the first question."""
+def describe(app: FastAPI, add_late_routes: Callable[[], None]) -> None:
+    """Have the application give the whole document, made once at the first question, after `add_late_routes`."""
 
     def openapi() -> Json:
         if app.openapi_schema is None:
+            add_late_routes()
             app.openapi_schema = _document(app)
         return app.openapi_schema
 

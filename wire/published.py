@@ -11,7 +11,6 @@ from typing import Any, Literal
 from fastapi import FastAPI
 from langchain_core.messages import AIMessage, AIMessageChunk, message_chunk_to_message
 from langchain_core.runnables import RunnableConfig, RunnableGenerator
-from langserve import add_routes
 from pydantic import ValidationError
 from starlette.responses import RedirectResponse
 
@@ -113,6 +112,8 @@ def publish(app: FastAPI, service: Callable[[], RouterService]) -> None:
 
     A caller's `config` changes nothing.
     """
+    from langserve import add_routes  # noqa: PLC0415 - with the schemas of its pages, a twentieth of a start
+
     publish_at = partial(
         add_routes,
         app,

@@ -36,7 +36,7 @@ REFUSED: Refused = {
 
 
 class _Item(BaseModel):
-    model_config = ConfigDict(extra="ignore")
+    model_config = ConfigDict(extra="ignore", defer_build=True)
 
 
 class TextPart(_Item):
@@ -177,7 +177,7 @@ def _check_included(wanted: str) -> str:
 class ResponsesRequest(BaseModel):
     """One response. Fields that no model here can honour are refused by name."""
 
-    model_config = ConfigDict(extra="ignore")
+    model_config = ConfigDict(extra="ignore", defer_build=True)
 
     model: str = Field(min_length=1, max_length=200)
     input: Input

@@ -16,7 +16,7 @@ Json = dict[str, Any]
 
 
 class _Tool(BaseModel):
-    model_config = ConfigDict(extra="ignore")
+    model_config = ConfigDict(extra="ignore", defer_build=True)
 
 
 class Function(_Tool):

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from functools import cache, lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from chains.ledger import Ledger
@@ -13,9 +12,14 @@ from wire.ages import age
 from wire.page.picture import PARTS, context_bar
 from wire.page.recent import KEPT
 
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
 
 @cache
 def _environment() -> Environment:
+    from jinja2 import Environment, PackageLoader, StrictUndefined  # noqa: PLC0415 - of no use until the page is opened
+
     made = Environment(
         loader=PackageLoader("wire.page"),
         autoescape=True,
