@@ -5,13 +5,12 @@ All of it only while nothing of the answer was told, as half an answer cannot be
 
 from __future__ import annotations
 
-import asyncio
-import random
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TypeVar
 
 import structlog
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from chains.events import Progress, Retried, RouterEvent
 from config.errors import BackendError
@@ -60,18 +59,32 @@ async def answered_by_somebody(state: RouterState, deps: Deps, tell: Teller, cal
 
 
 async def _retried(call: Callable[[], Awaitable[_Answer]], deps: Deps, tell: Teller) -> _Answer:
-    """A random part of a pause that doubles lies before each further time, so that many who failed do not come back at
-    once.
-    """
-    pauses_s = (
-        min(deps.retries.first_wait_s * 2**failed, LONGEST_RETRY_WAIT_S) for failed in range(deps.retries.times)
+    """Most calls need no second time, and tenacity's objects cost as much as a node of the graph."""
+    try:
+        return await call()
+    except BackendError as error:
+        failed = [error]
+
+    async def call_anew() -> _Answer:
+        if failed:
+            raise failed.pop()  # the first time, which tenacity is to judge, tell of and pause after
+        return await call()
+
+    def may_pass(error: BaseException) -> bool:
+        return isinstance(error, BackendError) and error.transient and not tell.begun
+
+    def tell_of(attempt: RetryCallState) -> None:
+        error = attempt.outcome and attempt.outcome.exception()
+        tell(Retried(attempt.attempt_number, type(error).__name__))
+
+    retrying = AsyncRetrying(
+        stop=stop_after_attempt(1 + deps.retries.times),
+        wait=wait_random_exponential(deps.retries.first_wait_s, max=LONGEST_RETRY_WAIT_S),
+        retry=retry_if_exception(may_pass),
+        before_sleep=tell_of,
+        reraise=True,
     )
-    for attempt, pause_s in enumerate(pauses_s, 1):
-        try:
-            return await call()
-        except BackendError as error:
-            if not error.transient or tell.begun:
-                raise
-            tell(Retried(attempt, type(error).__name__))
-        await asyncio.sleep(random.uniform(0.0, pause_s))  # noqa: S311 - keeps no secret
-    return await call()
+    try:
+        return await retrying(call_anew)
+    finally:
+        retrying.iter_state.reset()  # what it holds of itself would keep the request until a collection of garbage

@@ -19,15 +19,18 @@ import pytest
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolCall, ToolMessage
 from langgraph.store.base import TTLConfig
 from langgraph.store.sqlite import SqliteStore
+from tenacity import AsyncRetrying
 
 from backends.chat_model import RouterChatOllama
 from backends.ndjson import ChatTransport
 from chains.events import Finished, RouterEvent
 from chains.turn import Turn
+from config.errors import BackendError
 from config.schema import ROLES
-from graphs.deps import Deps
+from graphs.deps import Deps, Retries
 from tests.graphs.graph_support import GRAPH, WORKSPACE, FakeMemory, FakeModels, card, deps, events_of, passage
 from tests.support.calls import counted_calls
+from tests.support.garbage import alive, nothing_collected
 
 TOOLS = tuple(
     {"type": "function", "function": {"name": f"tool_{number}", "parameters": {"type": "object", "properties": {}}}}
@@ -151,6 +154,34 @@ async def test_a_tool_turn_goes_to_the_store_a_fixed_number_of_times(context: De
     long = await calls_of(turn(QUESTION, *loop(60)), context)
     assert short["SqliteStore.batch"] == long["SqliteStore.batch"] <= STORE_BATCHES
     assert short["_WorkItem.run"] == long["_WorkItem.run"] <= THREAD_HOPS
+
+
+class BusyAtFirst(Scripted):
+    """Refuses the first call in a way that may pass."""
+
+    asked = 0
+
+    async def stream(self, *call: Any, **limits: Any) -> AsyncGenerator[dict[str, Any], None]:
+        self.asked += 1
+        if self.asked == 1:
+            raise BackendError("The model's server is busy: try again.", transient=True)
+        async for chunk in super().stream(*call, **limits):
+            yield chunk
+
+
+@pytest.mark.parametrize(("transport", "made"), [(Scripted, 0), (BusyAtFirst, 1)])
+async def test_what_makes_calls_anew_is_made_where_one_failed_and_is_no_garbage_then(
+    transport: type[Scripted], made: int
+) -> None:
+    """It holds itself and, by the way events are told, the run."""
+    model = RouterChatOllama(model="scripted", transport=transport(CHUNKS))
+    context = deps(FakeModels(model), retries=Retries(times=1))
+    with nothing_collected():
+        before = alive(AsyncRetrying)
+        with counted_calls() as counted:
+            await events_of(turn(QUESTION), context)
+        assert counted["BaseRetrying.__init__"] == made
+        assert alive(AsyncRetrying) <= before
 
 
 async def test_each_message_is_hashed_twice_a_request(context: Deps) -> None:
