@@ -82,7 +82,7 @@ class Sessions:
         are the fingerprints that know a conversation again where the client wrote its system prompt anew. With
         `session`, an id that the client sent, only that session's own records count, its last one where no prefix is
         known. `newest` is the fingerprint of a message that is not looked for. `place` is the conversation's project.
-        `touch` puts off the expiry of what is read.
+        `touch` puts off the expiry of the blocks that are read.
         """
         messages = {key: number for each in (chain, loose) for number, key in list(enumerate(each, 1))[-MAX_PREFIXES:]}
         keys = sorted(messages, key=lambda key: -messages[key])
@@ -179,11 +179,16 @@ class Sessions:
         return await self.in_thread(partial(self._read, [(namespace, key) for key in keys], touch=touch))
 
     def _read(self, places: Sequence[tuple[Namespace, str]], *, touch: bool) -> dict[str, dict[str, Any]]:
-        """The records that are there, by key. Waits for the disk."""
+        """The records that are there, by key. Waits for the disk.
+
+        `touch` puts off the expiry of blocks, which are written once; the others are written anew by each answer.
+        """
         if self.store is None or not places:
             return {}
         try:
-            items = self.store.batch([GetOp(namespace, key, refresh_ttl=touch) for namespace, key in places])
+            items = self.store.batch(
+                [GetOp(namespace, key, refresh_ttl=touch and namespace == BLOCKS) for namespace, key in places]
+            )
         except (
             sqlite3.Error,
             ValueError,

@@ -12,6 +12,7 @@ from langgraph.store.base import PutOp
 from langgraph.store.memory import InMemoryStore
 from structlog.testing import capture_logs
 
+from chains.conversation import digest_of
 from graphs.session_store import SESSIONS_FILE, SessionStore, open_session_store
 from graphs.sessions import MAX_PREFIXES, TRIM_AT_LEAST, Sessions
 from tests.graphs.session_support import DAYS_14, SECRET, BrokenStore, found, opened, rows
@@ -171,13 +172,15 @@ async def test_trimming_neither_reads_nor_sorts_records(tmp_path: Path) -> None:
 async def test_looking_without_touching_leaves_the_expiry(tmp_path: Path) -> None:
     file = tmp_path / "s.sqlite"
     async with opened(file) as store:
-        await Sessions(store).keep_conversation(["a"], {"conversation": "c"})
+        await Sessions(store).keep_block("block", [])
+        blocks = {"blocks": {"0": digest_of("block")}}
+        await Sessions(store).keep_conversation(["a"], {"conversation": "c", **blocks})
         before = rows(file)
         await asyncio.sleep(1.1)
-        Sessions(store).find(["a"], touch=False)
+        assert Sessions(store).find(["a"], touch=False).texts == {digest_of("block"): "block"}
         assert rows(file) == before
         Sessions(store).find(["a"])
-        assert rows(file) != before
+        assert [row[0] for row in rows(file) if row not in before] == ["blocks"]
 
 
 async def test_the_store_writes_ahead_and_survives_many_writers(tmp_path: Path) -> None:
