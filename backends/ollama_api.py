@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 import httpx
@@ -39,6 +40,7 @@ def same_model(left: str, right: str) -> bool:
     return _tagged(left) == _tagged(right)
 
 
+@lru_cache(maxsize=256)
 def _tagged(name: str) -> str:
     return name if ":" in name.rsplit("/", 1)[-1] else f"{name}:latest"
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from functools import lru_cache
 
 from langchain_core.messages import AIMessage, BaseMessage, SystemMessage, ToolMessage
 
 from backends.json_bytes import json_bytes
 
 FINGERPRINT_CHARS = 32
+# Of some 10 KB at most each.
+TEXTS_KNOWN = 128
 
 
 def fingerprints(messages: Sequence[BaseMessage], *, place: str = "") -> list[str]:
@@ -51,6 +54,12 @@ def digests(messages: Sequence[BaseMessage]) -> list[str]:
 def digest_of(value: object) -> str:
     """The digest of any JSON value, such as tools or a text of ours."""
     return _hashed(json_bytes(value))
+
+
+@lru_cache(maxsize=TEXTS_KNOWN)
+def digest_of_text(text: str) -> str:
+    """`digest_of` for texts that each request of a conversation has again."""
+    return digest_of(text)
 
 
 def standing_key(conversation: str, digest: str, before: str) -> str:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Literal
 
+from typing_extensions import TypedDict
+
+from chains.decision import RouteDecision
 from config.schema import Role
-from graphs.state import RouterState
 
 AnswerNode = Literal["quick_answer", "implement", "analyse"]
 
@@ -16,6 +18,12 @@ ANSWER_NODES: dict[Role, AnswerNode] = {
 }
 
 
-async def to_answer(state: RouterState) -> AnswerNode:
+class Decided(TypedDict):
+    """The part of the state that an edge reads; of all of it LangGraph would make a copy first."""
+
+    decision: RouteDecision
+
+
+async def to_answer(state: Decided) -> AnswerNode:
     """The answering node of the decided role. Asynchronous, as LangGraph sends other functions to a thread."""
     return ANSWER_NODES[state["decision"].role]

@@ -9,7 +9,7 @@ from functools import partial
 
 from langchain_core.messages import HumanMessage
 
-from chains.conversation import digest_of, standing_key
+from chains.conversation import digest_of_text, standing_key
 from chains.counting import TokenCounts, count_text
 from chains.ledger import MIN_ANSWER_TOKENS, Ledger, Measured
 from chains.turn import Turn
@@ -78,12 +78,12 @@ def places_of(index: int, chain: list[str], measured: Measured, conversation: st
 
 def block_tokens(blocks: Mapping[int, str], counts: TokenCounts) -> dict[int, int]:
     """Our count of each block, by index. CPU-bound where a block is new."""
-    return {index: counts.of(digest_of(block), partial(count_text, block)) for index, block in blocks.items()}
+    return {index: counts.of(digest_of_text(block), partial(count_text, block)) for index, block in blocks.items()}
 
 
 async def count_blocks(blocks: Mapping[int, str], counts: TokenCounts) -> dict[int, int]:
     """As `block_tokens`; goes to a thread only where a block is new."""
-    if all(counts.knows(digest_of(block)) for block in blocks.values()):
+    if all(counts.knows(digest_of_text(block)) for block in blocks.values()):
         return block_tokens(blocks, counts)
     return await asyncio.to_thread(block_tokens, blocks, counts)
 

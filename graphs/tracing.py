@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from chains.conversation import digest_of, session_key
+from chains.conversation import digest_of_text, session_key
 from chains.correction import Sent
 from chains.prefix import PrefixLeft, PromptTrace
 from graphs.deps import Deps
@@ -26,7 +26,7 @@ def trace_prompt(state: RouterState, deps: Deps) -> Traced:
     """What is sent, in our count, and how much of it the same model was sent in the conversation's last request."""
     measured, blocks = state["measured"], state["blocks"]
     tokens = block_tokens(blocks, deps.counts)
-    placed = {index: (digest_of(block), tokens[index]) for index, block in blocks.items()}
+    placed = {index: (digest_of_text(block), tokens[index]) for index, block in blocks.items()}
     trace = PromptTrace.of(measured.tools, measured.messages, placed)
     last = state["last_request"]
     before = PromptTrace.from_record(last.get("prompt"))

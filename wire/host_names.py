@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 _HOST = re.compile(r"(\[[^\[\]]+\]|[^\[\]:]+)(:\d*)?")
@@ -26,6 +27,7 @@ def is_known_host(header: str, known: Collection[str], connected_to: str | None)
     return address is not None and (address.is_loopback or address == as_address(connected_to or ""))
 
 
+@lru_cache(maxsize=64)
 def as_address(name: str) -> Address | None:
     """The IP address a text is, without its zone; an IPv4 one also where it is written as IPv6; None for a name."""
     try:

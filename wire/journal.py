@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -15,6 +16,8 @@ from chains.events import Finished, Leased, Retried, Routed, RouterEvent
 from chains.prefix import TOOLS
 
 CLIENT_GONE = "client_gone"
+MAX_HEADER_CHARS = 200
+_NOT_PRINTABLE = re.compile(r"[^ -~]")
 
 log = structlog.get_logger("request")
 
@@ -161,5 +164,5 @@ def decision_headers(decision: RouteDecision) -> dict[str, str]:
 
 
 def _header_text(text: str) -> str:
-    """Printable ASCII of at most 200 characters: what every HTTP stack takes in a header."""
-    return "".join(char if " " <= char <= "~" else "?" for char in text)[:200]
+    """Printable ASCII, cut to some length: what every HTTP stack takes in a header."""
+    return _NOT_PRINTABLE.sub("?", text[:MAX_HEADER_CHARS])

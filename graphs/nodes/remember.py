@@ -7,7 +7,7 @@ from typing import Any
 from langchain_core.messages import SystemMessage
 from langgraph.runtime import Runtime
 
-from chains.conversation import digest_of, followed_by, loosely_followed_by
+from chains.conversation import digest_of_text, followed_by, loosely_followed_by
 from graphs.deps import Deps
 from graphs.state import RouterState
 from graphs.tracing import conversation_key
@@ -28,7 +28,7 @@ async def remember(state: RouterState, runtime: Runtime[Deps]) -> dict[str, Any]
         "mode": state["turn"].mode,
         "prompt_tokens": state["ledger"].prompt,
     }
-    blocks = {str(index): digest_of(block) for index, block in state["blocks"].items()}
+    blocks = {str(index): digest_of_text(block) for index, block in state["blocks"].items()}
     last, usage = state["chain"][-1], state["answer"].usage_metadata
     answered = [followed_by(last, state["answer"]), loosely_followed_by(state["loose"], state["answer"])]
     await deps.sessions.keep_conversation(
