@@ -101,12 +101,13 @@ def _user(blocks: Sequence[UserBlock]) -> Iterator[Json]:
         yield {"role": "user", "content": said}
 
 
-def _result(block: ToolResultBlock) -> list[Json]:
+def _result(block: ToolResultBlock) -> str | list[Json]:
     """A chat has no field for an error: it begins the text, or a local model takes it for what was asked for."""
     parts = [TextBlock(type="text", text=block.content)] if isinstance(block.content, str) else block.content
     text = "\n".join(part.text for part in parts if not isinstance(part, ImageBlock))
-    told = TextBlock(type="text", text=f"Error: {text}" if block.is_error else text)
-    return [_part(told), *(_part(part) for part in parts if isinstance(part, ImageBlock))]
+    told = f"Error: {text}" if block.is_error else text
+    images = [_part(part) for part in parts if isinstance(part, ImageBlock)]
+    return [{"type": "text", "text": told}, *images] if images else told
 
 
 def _part(block: TextBlock | ImageBlock | DocumentBlock) -> Json:
