@@ -23,7 +23,7 @@ from chains.json_schema import checked_dialect
 MAX_COERCIONS = 3
 KEPT_VALIDATORS = 256
 # A string, closed or not so that none is looked at twice, or the comma between a last value and the bracket behind it.
-_STRING_OR_LAST_COMMA = re.compile(r'("[^"\\]*(?:\\.[^"\\]*)*"?)|(?<=[\w"}\]]),(?=\s*[}\]])', re.DOTALL)
+_STRING_OR_LAST_COMMA = re.compile(r'("[^"\\]*(?:\\.[^"\\]*)*"?)|(?<=[\w"}\]])[ \t\r\n]*,(?=\s*[}\]])', re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)

@@ -147,6 +147,7 @@ def test_what_was_given_is_not_changed() -> None:
 def test_json_is_read_leniently_only_in_its_strings_and_behind_a_last_value() -> None:
     assert read_json('{"a": "b\n"}') == {"a": "b\n"}
     assert read_json('{"a": [1, {"b": ",]"},\n],}') == {"a": [1, {"b": ",]"}]}
+    assert read_json('{"a": 1 ,}') == read_json('{"a": 1\n , }') == {"a": 1}
     assert read_json('{"a": NaN}') is read_json("[" * 100_000) is read_json("{'a': 1}") is None
     assert (
         read_json("[,]") is read_json("{,}") is read_json("[1,,]") is read_json('{"a":,}') is read_json("[1],") is None
