@@ -7,7 +7,9 @@ Everybody answers the same requests in front of the same scripted Ollama on loop
 - `ours`: everything on, memory from a warm bank of 300 passages; `ours_no_memory`: the same without memory
 - `litellm`, `langgraph_openai_serve`: in environments of their own (`make bench-peers`), else left out with the reason
 
-Whose process ends by itself is started again; the round that it ended in is told as missing, with what it last said.
+Everybody is started once a round, with a new bank, before anything else; the last start is the one that is measured
+further. Whose process ends by itself is started again; the round that it ended in is told as missing, with what it last
+said.
 
 Loads are named `kind/answer/clients`, as in `tool_turn/stream_21/1`. Kinds: `short`, a person's plain question;
 `person_turn`, new words of a person's in a Cline conversation of 60 KB with 25 tools; `tool_turn`, a tool's result in
@@ -16,7 +18,8 @@ it; `history_400k`, the same after 40 turns of 400 KB. Answers: `stream_21`, `st
 
 The report: `contenders.<name>.<load>`, each with `added_ttft_ms_p50`, `added_ttft_ms_p95`, `cpu_ms_per_request`,
 `cpu_ms_per_chunk` (each further one; null where the short answer was not measured), `requests_per_s`, `rss_mb`,
-`startup_s`, and `spread`, the least and the most of the rounds. Then `targets`, `missing`, and `machine`.
+`accepted_s` and `startup_s` (from the process's start to the first accepted request, a chat, and to the end of its
+answer), and `spread`, the least and the most of the rounds. Then `targets`, `missing`, and `machine`.
 
     python -m benchmarks.overhead --quick                           # a minute or two
     python -m benchmarks.overhead --loads 'tool_turn/*/1' --contenders straight,ours
@@ -30,7 +33,7 @@ import json
 import sys
 import tempfile
 from collections.abc import Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -40,7 +43,7 @@ import uvloop
 
 from benchmarks.overhead import report, targets
 from benchmarks.overhead.bodies import kinds, write_bank
-from benchmarks.overhead.contenders import NAMES, RESULTS, Contender, Missing, running
+from benchmarks.overhead.contenders import NAMES, RESULTS, Contender, Missing, bank_indexed, running
 from benchmarks.overhead.load import Refused
 from benchmarks.overhead.loads import CLIENTS, USUAL, Load, chosen
 from benchmarks.overhead.measure import Measurement
@@ -53,11 +56,18 @@ QUICK_ROUNDS, QUICK_SECONDS = 2, 0.4
 async def measure(
     names: Sequence[str], loads: Sequence[Load], folder: Path, *, rounds: int, seconds: float
 ) -> report.Results:
-    """All rounds over all loads; the contenders run from the first to the last of them, with files in `folder`."""
+    """As many starts as rounds, then all rounds over all loads; the contenders run from the first to the last of them,
+    with files in `folder`.
+    """
     results = report.Results()
     async with AsyncExitStack() as stack:
         upstream = await stack.enter_async_context(running("straight", None, folder))
-        results.startup_s["straight"] = upstream.startup_s
+        results.starts["straight"] = [upstream.start]
+        for number in range(1, rounds):
+            for name in names:
+                with suppress(Missing):  # which the last start tells
+                    async with AsyncExitStack() as only_to_start:
+                        await _start(name, upstream, folder / f"start-{number}", only_to_start, results)
         contenders = [upstream, *await _started(names, upstream, folder, stack, results)]
         measurement = Measurement(upstream, kinds(folder / "ours"), seconds=seconds)
         for number in range(rounds):
@@ -81,21 +91,31 @@ async def measure(
 async def _started(
     names: Sequence[str], upstream: Contender, folder: Path, stack: AsyncExitStack, results: report.Results
 ) -> list[Contender]:
+    """Those that run here, ready to be measured: a bank has its vectors."""
     contenders = []
     for name in names:
         if name == "straight":
             continue
-        _say(f"starting {name}")
-        own = folder / name
-        if not own.exists():
-            write_bank(own, BANK_PASSAGES)
         try:
-            contenders.append(await stack.enter_async_context(running(name, upstream, own)))
+            contender = await _start(name, upstream, folder, stack, results)
+            if name == "ours":
+                await bank_indexed(contender.port, folder / name)
+            contenders.append(contender)
         except Missing as error:
             results.missing[name] = str(error)
-        else:
-            results.startup_s.setdefault(name, contenders[-1].startup_s)
     return contenders
+
+
+async def _start(
+    name: str, upstream: Contender, folder: Path, stack: AsyncExitStack, results: report.Results
+) -> Contender:
+    _say(f"starting {name}")
+    own = folder / name
+    if not own.exists():
+        write_bank(own, BANK_PASSAGES)
+    contender = await stack.enter_async_context(running(name, upstream, own))
+    results.starts.setdefault(name, []).append(contender.start)
+    return contender
 
 
 def _say(what: str) -> None:

@@ -1,4 +1,4 @@
-"""Who is measured, how each is started, and what it costs: CPU time, resident memory, seconds to its first answer."""
+"""Who is measured, how each is started and how long that takes, and what it costs: CPU time, resident memory."""
 
 from __future__ import annotations
 
@@ -45,13 +45,21 @@ class Missing(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Start:
+    """Seconds from a process's start to the first chat that was taken, and to the end of its answer."""
+
+    accepted_s: float
+    answered_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class Contender:
     """A running contender and how it is asked."""
 
     name: str
     port: int
     process: psutil.Popen
-    startup_s: float
+    start: Start
     log: Path
     path: str = CHAT
 
@@ -91,11 +99,8 @@ async def running(name: str, upstream: Contender | None, folder: Path) -> AsyncI
         started = time.perf_counter()
         process = psutil.Popen(command, env=environment, cwd=folder, stdout=written, stderr=written)
     try:
-        startup_s = await _first_answer(port, path, process, started)
-        contender = Contender(name, port, process, startup_s, log, path)
-        if name == "ours":
-            await _bank_indexed(port, folder)
-        yield contender
+        start = await _first_answer(port, path, process, started)
+        yield Contender(name, port, process, start, log, path)
     finally:
         with suppress(psutil.NoSuchProcess):
             process.terminate()
@@ -125,6 +130,8 @@ def _command(name: str, port: int, upstream: Contender | None, folder: Path) -> 
 
 def _environment(name: str, port: int, upstream: Contender | None, folder: Path) -> dict[str, str]:
     values = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONFAULTHANDLER": "1"}
+    # What is not installed is compiled at its first start, as for anybody, and not at each.
+    values.pop("PYTHONDONTWRITEBYTECODE", None)
     if upstream is not None:
         values["OLLAMA_BASE_URL"] = f"http://127.0.0.1:{upstream.port}"
     if name.startswith("ours"):
@@ -146,8 +153,8 @@ def _configure(folder: Path, *, memory: bool) -> None:
     (folder / "server_config.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
 
 
-async def _first_answer(port: int, path: str, process: psutil.Popen, started: float) -> float:
-    """Seconds until a chat was answered; asked again until one is."""
+async def _first_answer(port: int, path: str, process: psutil.Popen, started: float) -> Start:
+    """The first chat that was answered; asked again until one is."""
     request = http(
         b'{"model":"%b","messages":[{"role":"user","content":"hello"}]}' % MODEL.encode(), path=path, port=port
     )
@@ -156,17 +163,18 @@ async def _first_answer(port: int, path: str, process: psutil.Popen, started: fl
         if process.poll() is not None:
             raise Missing(f"It ended with {process.returncode} at its start.")
         try:
-            async with connected(port) as clients:
-                await clients[0].ask(request)
-                return time.perf_counter() - started
+            async with connected(port) as (client,):
+                accepted_s = time.perf_counter() - started
+                await client.ask(request)
+                return Start(accepted_s, time.perf_counter() - started)
         except (OSError, Refused) as caught:
             error = caught
         await asyncio.sleep(POLL_EVERY_S)
     raise Missing(f"It gave no answer within {START_WITHIN_S:.0f} s ({error}).")
 
 
-async def _bank_indexed(port: int, workspace: Path) -> None:
-    """Wait until the bank's passages have their vectors."""
+async def bank_indexed(port: int, workspace: Path) -> None:
+    """Wait until the bank's passages have their vectors; raises `Missing` where that takes too long."""
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=60) as client:
         deadline = time.monotonic() + INDEX_WITHIN_S
         while time.monotonic() < deadline:

@@ -19,7 +19,7 @@ from statistics import median
 from typing import Any
 
 from benchmarks.overhead.bodies import NONCE, Kind, tool_loop, tools, write_bank
-from benchmarks.overhead.contenders import RESULTS, Contender, running
+from benchmarks.overhead.contenders import RESULTS, Contender, bank_indexed, running
 from benchmarks.overhead.loads import FEW, Load
 from benchmarks.overhead.measure import Measurement
 
@@ -68,6 +68,7 @@ async def _bank_point(upstream: Contender, folder: Path, passages: int) -> dict[
     write_bank(folder, passages)
     kinds = {"asked": Kind(None, {"messages": [{"role": "user", "content": NONCE}]})}
     async with running("ours", upstream, folder) as ours:
+        await bank_indexed(ours.port, folder)
         return await _point(upstream, ours, kinds, Load("asked", f"stream_{FEW}", 1))
 
 

@@ -28,7 +28,8 @@ COLUMNS = {
     "CPU-ms, further chunk": ("tool_turn/paced_1000/1", "cpu_ms_per_chunk"),
     "requests/s, 32 clients": ("tool_turn/stream_21/32", "requests_per_s"),
     "MB": ("tool_turn/stream_21/1", "rss_mb"),
-    "s to start": ("tool_turn/stream_21/1", "startup_s"),
+    "s to the first request": ("tool_turn/stream_21/1", "accepted_s"),
+    "s to its answer": ("tool_turn/stream_21/1", "startup_s"),
 }
 LARGE = 1_000  # of such figures, every digit is told
 _FIGURES = re.compile(r"(?<=<!-- figures -->\n).*(?=<!-- end of figures -->)", re.DOTALL)

@@ -12,6 +12,7 @@ from typing import Any
 
 import psutil
 
+from benchmarks.overhead.contenders import Start
 from benchmarks.overhead.loads import FEW, Load
 from benchmarks.overhead.measure import Figures
 
@@ -22,6 +23,7 @@ MEASURES = (
     "cpu_ms_per_chunk",
     "requests_per_s",
     "rss_mb",
+    "accepted_s",
     "startup_s",
 )
 VERSIONS = ("fastapi", "httpx", "langchain-core", "langchain-ollama", "langgraph", "orjson", "pydantic", "uvicorn")
@@ -31,10 +33,12 @@ Series = dict[str, list[float]]
 
 @dataclass
 class Results:
-    """All figures by contender, load and round; `missing` says why a contender, or a round of one, was left out."""
+    """All figures by contender, load and round, and all starts by contender; `missing` says why a contender, or a round
+    of one, was left out.
+    """
 
     figures: dict[str, dict[str, dict[int, Figures]]] = field(default_factory=dict)
-    startup_s: dict[str, float] = field(default_factory=dict)
+    starts: dict[str, list[Start]] = field(default_factory=dict)
     missing: dict[str, str] = field(default_factory=dict)
 
     def add(self, contender: str, load: Load, number: int, figures: Figures) -> None:
@@ -57,7 +61,8 @@ class Results:
             "cpu_ms_per_request": [each.cpu_ms_per_request for each in own.values()],
             "requests_per_s": [each.requests_per_s for each in own.values()],
             "rss_mb": [each.rss_mb for each in own.values()],
-            "startup_s": [self.startup_s[contender]],
+            "accepted_s": [start.accepted_s for start in self.starts[contender]],
+            "startup_s": [start.answered_s for start in self.starts[contender]],
         }
         shorter = self.figures[contender].get(load.shorter or "")
         if shorter:

@@ -9,12 +9,13 @@ import psutil
 import pytest
 
 from benchmarks.overhead import contenders
-from benchmarks.overhead.contenders import Contender
+from benchmarks.overhead.contenders import Contender, Start
 from benchmarks.overhead.loads import Load
 from benchmarks.overhead.measure import Figures
 from benchmarks.overhead.report import Results
 
 LOAD = Load("short", "stream_21", 1)
+STARTS = {"straight": [Start(0.1, 0.1)], "litellm": [Start(8.0, 9.0), Start(6.0, 6.5), Start(6.0, 7.0)]}
 
 
 def figures(ttft_ms: float) -> Figures:
@@ -24,11 +25,11 @@ def figures(ttft_ms: float) -> Figures:
 def started(code: str, log: Path) -> Contender:
     with log.open("wb") as written:
         process = psutil.Popen([sys.executable, "-X", "faulthandler", "-c", code], stderr=written)
-    return Contender("litellm", 0, process, 0.0, log)
+    return Contender("litellm", 0, process, Start(0.0, 0.0), log)
 
 
 def test_a_round_is_held_against_the_same_round_of_who_goes_straight_to_the_model() -> None:
-    results = Results(startup_s={"straight": 0.1, "litellm": 9.0})
+    results = Results(starts=STARTS)
     for number, ttft_ms in enumerate((1.0, 5.0, 2.0)):
         results.add("straight", LOAD, number, figures(ttft_ms))
     for number, ttft_ms in ((0, 11.0), (2, 12.0)):
@@ -39,10 +40,19 @@ def test_a_round_is_held_against_the_same_round_of_who_goes_straight_to_the_mode
 
 
 def test_rounds_of_which_none_is_shared_give_no_figure() -> None:
-    results = Results(startup_s={"straight": 0.1, "litellm": 9.0})
+    results = Results(starts=STARTS)
     results.add("straight", LOAD, 0, figures(1.0))
     results.add("litellm", LOAD, 1, figures(9.0))
     assert results.as_json([LOAD])["contenders"]["litellm"][LOAD.name]["added_ttft_ms_p50"] is None
+
+
+def test_of_several_starts_the_median_counts_and_the_spread_is_told() -> None:
+    results = Results(starts=STARTS)
+    results.add("straight", LOAD, 0, figures(1.0))
+    results.add("litellm", LOAD, 0, figures(9.0))
+    told = results.as_json([LOAD])["contenders"]["litellm"][LOAD.name]
+    assert (told["accepted_s"], told["startup_s"]) == (6.0, 7.0)
+    assert told["spread"]["startup_s"] == [6.5, 9.0]
 
 
 def test_a_crash_is_told_with_where_it_happened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
