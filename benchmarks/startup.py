@@ -3,11 +3,16 @@
 Each run starts `server.py` as a user would, with no Ollama, and measures seconds from the process's start to the first
 answered request, to a model that can answer, and to the embedder; then the resident memory of the service and of the
 embedded backend's process, in MB.
+
+Then, over the scripted Ollama of `benchmarks.overhead`: seconds to the first accepted chat, to the end of its answer
+and to the vectors of a bank of 300 passages, `without_memory`, with a `new_bank`, and with the `known_bank` of the
+start before.
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
 import os
 import socket
@@ -24,15 +29,20 @@ from typing import Any
 import httpx
 import psutil
 
+from benchmarks.overhead.bodies import write_bank
+from benchmarks.overhead.contenders import bank_indexed, running
+
 ROOT = Path(__file__).parents[1]
 POLL_EVERY_S = 0.02
 GIVE_UP_AFTER_S = 120.0
 STOP_WITHIN_S = 20.0
 BYTES_PER_MB = 1_000_000
+BANK_PASSAGES = 300
+CASES = (("without_memory", "ours_no_memory"), ("new_bank", "ours"), ("known_bank", "ours"))
 
 
 def measure_once() -> dict[str, float]:
-    """One start, on a free port, with an index folder of its own."""
+    """One start without Ollama, on a free port, with an index folder of its own."""
     port, nobody = _free_port(), _free_port()
     with tempfile.TemporaryDirectory() as folder, httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
         environment = {
@@ -63,6 +73,28 @@ def measure_once() -> dict[str, float]:
             process.wait(STOP_WITHIN_S)
 
 
+async def measure_cases(folder: Path) -> dict[str, float]:
+    """One start of each case, by `case.figure`."""
+    figures: dict[str, float] = {}
+    async with running("straight", None, folder) as ollama:
+        for case, name in CASES:
+            workspace = folder / name
+            if not workspace.exists():
+                write_bank(workspace, BANK_PASSAGES)
+            async with running(name, ollama, workspace) as service:
+                figures[f"{case}.accepted_s"] = service.start.accepted_s
+                figures[f"{case}.answered_s"] = service.start.answered_s
+                if name == "ours":
+                    await bank_indexed(service.port, workspace)
+                    figures[f"{case}.vectors_ready_s"] = time.time() - service.process.create_time()
+    return figures
+
+
+def _run() -> dict[str, float]:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        return measure_once() | asyncio.run(measure_cases(Path(folder).resolve()))
+
+
 def _embedder(client: httpx.Client) -> Any:
     return client.get("/health").json()["embedder"]["state"]
 
@@ -87,7 +119,7 @@ def main() -> None:
     """Print medians and the single runs."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=5)
-    runs = [measure_once() for _ in range(parser.parse_args().runs)]
+    runs = [_run() for _ in range(parser.parse_args().runs)]
     medians = {name: round(median(run[name] for run in runs), 2) for name in runs[0]}
     print(json.dumps({"python": sys.version.split()[0], "median": medians, "runs": runs}, indent=1))
 
