@@ -85,14 +85,15 @@ class ChatTransport:
                 response = await limit.wait(self._send(self._chat_url, body))
                 try:
                     await self._check_status(response, name, limit)
-                    async with aclosing(_lines(response)) as lines:
+                    async with aclosing(_lines(response)) as portions:
                         while True:
-                            chunk = _parse(await limit.wait(anext(lines)), name)
-                            if chunk.get("done") is True:
-                                yield _with_load(chunk, load_s)
-                                return
-                            limit.saw(chunk)
-                            yield chunk
+                            for line in await limit.wait(anext(portions)):
+                                chunk = _parse(line, name)
+                                if chunk.get("done") is True:
+                                    yield _with_load(chunk, load_s)
+                                    return
+                                limit.saw(chunk)
+                                yield chunk
                 finally:
                     try:
                         await asyncio.shield(response.aclose())
@@ -174,27 +175,31 @@ def _with_load(chunk: dict[str, Any], load_s: float) -> dict[str, Any]:
     return {**chunk, "load_duration": told + round(load_s / NANOSECONDS)}
 
 
-async def _lines(response: httpx.Response) -> AsyncGenerator[bytes, None]:
-    """Split the body on newlines only; httpx's own splitter also breaks on characters that JSON may hold."""
+async def _lines(response: httpx.Response) -> AsyncGenerator[list[bytes], None]:
+    """Split the body on newlines only; httpx's own splitter also breaks on characters that JSON may hold.
+
+    Gives what has come in portions, the first line alone; others get their turn in between.
+    """
     rest = bytearray()
-    lines = 0
+    at_once = 1
     # What httpx does besides undoing a compression takes more time than all else that is done to a piece here.
     packed = "content-encoding" in response.headers
     pieces = response.aiter_bytes() if packed else cast("AsyncIterable[bytes]", response.stream)
     async for piece in pieces:
         rest += piece
-        while (end := rest.find(b"\n")) >= 0:
-            line = bytes(rest[:end]).strip()
-            del rest[: end + 1]
-            if line:
-                yield line
-                lines += 1
-                if lines % LINES_AT_ONCE == 1:
-                    await asyncio.sleep(0)
+        end = rest.rfind(b"\n") + 1
+        lines = [line for each in rest[:end].split(b"\n") if (line := bytes(each).strip())]
+        del rest[:end]
+        while lines:
+            yield lines[:at_once]
+            del lines[:at_once]
+            if lines or at_once == 1:
+                await asyncio.sleep(0)
+            at_once = LINES_AT_ONCE
         if len(rest) > MAX_LINE_BYTES:
             raise UpstreamBroken(f"The model's server sent a line of more than {MAX_LINE_BYTES} bytes.")
     if line := bytes(rest).strip():
-        yield line
+        yield [line]
 
 
 def _parse(line: bytes, name: str) -> dict[str, Any]:
