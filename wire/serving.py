@@ -16,6 +16,7 @@ from fastapi import FastAPI
 
 from config.settings import ServerSettings, Settings
 from retrievers.loading import loading_ended
+from retrievers.types import BankStatus
 from wire.intake import Intake
 from wire.service import RouterService
 from wire.slow_clients import PatientProtocol
@@ -102,8 +103,10 @@ class RouterServer(uvicorn.Server):
         host, port = self.servers[0].sockets[0].getsockname()[:2]
         shown = f"[{host}]" if ":" in host else host
         service: RouterService = self._app.state.service
-        status = await service.models.settled()
-        workspace = self._settings.memory.default_workspace or Path.cwd()
-        # Looking at a bank begins to index it, for which torch is loaded.
-        bank = await service.memory.status(workspace) if self._settings.memory.enabled else None
+        # A bank is opened, and begun to be indexed, while the search for models goes on: the first chat finds it open.
+        status, bank = await asyncio.gather(service.models.settled(), self._bank(service))
         show_welcome(self._settings, f"http://{shown}:{port}", status, bank)
+
+    async def _bank(self, service: RouterService) -> BankStatus | None:
+        memory = self._settings.memory
+        return await service.memory.status(memory.default_workspace or Path.cwd()) if memory.enabled else None
