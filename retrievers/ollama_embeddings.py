@@ -226,8 +226,8 @@ class OllamaEmbedder(Embeddings):
             raise MemoryUnavailable(
                 f"{self._model} gave vectors of {rows.shape[1]} numbers and of {known} before: restart the service."
             )
-        norms = np.linalg.norm(rows, axis=1, keepdims=True).astype(np.float32, copy=False)
-        normalised: Vectors = rows / np.maximum(norms, np.finfo(np.float32).tiny)
+        norms = np.linalg.norm(rows, axis=1, keepdims=True)
+        normalised: Vectors = np.divide(rows, np.maximum(norms, np.finfo(np.float32).tiny))
         return normalised
 
 
