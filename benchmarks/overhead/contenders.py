@@ -104,7 +104,11 @@ async def running(name: str, upstream: Contender | None, folder: Path) -> AsyncI
     finally:
         with suppress(psutil.NoSuchProcess):
             process.terminate()
-        process.wait(STOP_WITHIN_S)
+        try:
+            process.wait(STOP_WITHIN_S)
+        except psutil.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
 def _command(name: str, port: int, upstream: Contender | None, folder: Path) -> list[str]:
