@@ -16,6 +16,7 @@ from retrievers.corpus import Corpus
 from retrievers.evidence import VectorEvidence
 from retrievers.line_vectors import LineVectors
 from retrievers.lines import group_texts
+from retrievers.loading import loading_ended_before
 from retrievers.roles import ROLES
 from retrievers.types import Embedder, OpenStore, Passage, Vectors, VectorStore
 
@@ -82,10 +83,13 @@ class BankIndex:
     def build(self, corpus: Corpus, stop: threading.Event) -> int:
         """Bring the vectors in line with `corpus` and save them; the number of passages that had to be embedded.
 
+        Opens nothing while the embedder loads: FAISS's import, of no use before, would hold up a service's first chat.
         What is done when `stop` is set, or when it fails, is kept. Raises `MemoryUnavailable` if the embedder has no
         model or the index cannot be used; a damaged one is then made anew by the next build.
         """
         with self._building:
+            if not loading_ended_before(stop, self._embedder):
+                return 0
             store, lines = self._opened(corpus)
             try:
                 return self._build(corpus, store, lines, stop)

@@ -15,6 +15,7 @@ from retrievers.line_vectors import LineVectors, lines_file
 from retrievers.roles import ROLES
 from retrievers.stores.faiss import FaissStore
 from retrievers.stores.manifest import MANIFEST
+from retrievers.types import EmbedderStatus
 from tests.retrievers.memory_support import DIMENSION, WordEmbedder, find_bank, words, write_bank
 
 FILES = {
@@ -48,6 +49,22 @@ class Indexed:
         return self.index.build(self.corpus(), self.stop)
 
 
+class LoadsWhenLookedAt(WordEmbedder):
+    """Ready when it was asked twice; fails where something was opened before."""
+
+    def __init__(self, opened: threading.Event) -> None:
+        super().__init__(state="loading")
+        self._opened = opened
+        self._asked = 0
+
+    def status(self) -> EmbedderStatus:
+        self._asked += 1
+        assert self.state == "ready" or not self._opened.is_set()
+        if self._asked > 1:
+            self.state = "ready"
+        return super().status()
+
+
 def test_an_unchanged_bank_is_not_embedded_again(tmp_path: Path) -> None:
     at = Indexed(tmp_path)
     corpus = at.corpus()
@@ -60,6 +77,26 @@ def test_an_unchanged_bank_is_not_embedded_again(tmp_path: Path) -> None:
     again = WordEmbedder()
     assert at.reopened(again).build(corpus, at.stop) == 0
     assert again.embedded == []
+
+
+def test_nothing_is_opened_before_the_embedder_is_loaded(tmp_path: Path) -> None:
+    opened = threading.Event()
+
+    def open_store(folder: Path, embedder_name: str, dimension: int) -> FaissStore:
+        opened.set()
+        return FaissStore(folder, embedder_name, dimension)
+
+    at = Indexed(tmp_path, LoadsWhenLookedAt(opened))
+    at.index = BankIndex(at.folder, at.embedder, open_store)
+    assert at.build() == len(at.corpus().chunks)
+    assert opened.is_set()
+
+
+def test_who_stops_does_not_wait_for_the_embedder(tmp_path: Path) -> None:
+    at = Indexed(tmp_path, WordEmbedder(state="loading"))
+    at.stop.set()
+    assert at.build() == 0
+    assert not at.folder.exists()
 
 
 def test_only_changed_chunks_are_embedded(tmp_path: Path) -> None:
