@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 TORCH := torch==2.13.0
+PACKAGES := config retrievers backends chains graphs wire
 CLIENTS := tests/clients
 # How many processes run the tests; each may load the embedder (about 1 GB).
 TEST_PROCESSES ?= 2
@@ -104,11 +105,13 @@ $(VENV)/.made:
 	$(PYTHON) -m venv $(VENV)
 	@touch $@
 
-# torch first and by itself, then everything else exactly as locked: why, in docs/dependencies.md.
+# torch first and by itself, then everything else exactly as locked: why, in docs/dependencies.md. Our own packages are
+# compiled like pip's, for the first start and for where PYTHONDONTWRITEBYTECODE is set.
 $(VENV)/.installed: requirements.txt | $(VENV)/.made
 	@echo "Installing torch, then the rest of the lock: some minutes the first time. On Linux, README (Without make) has a torch of a tenth of the size."
 	$(PY) -m pip install --quiet --disable-pip-version-check $(TORCH)
 	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --requirement requirements.txt
+	$(PY) -m compileall -q $(PACKAGES)
 	@touch $@
 
 $(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed
