@@ -182,11 +182,11 @@ async def _open_memory(settings: Settings, embedder: Embedder, stack: AsyncExitS
 async def _open_sessions(settings: Settings, stack: AsyncExitStack) -> tuple[Sessions, str | None]:
     """The records, and why nothing is remembered where that was wanted."""
     sessions, store, note = settings.sessions, None, None
-    threads = ThreadPoolExecutor(SESSION_THREADS, "look-up")
-    stack.push_async_callback(asyncio.to_thread, threads.shutdown)
     if sessions.enabled:
         folder = settings.paths.vector_store_path
         store, note = await open_session_store(folder, stack, expiry_days=sessions.expiry_days)
+    threads = ThreadPoolExecutor(SESSION_THREADS, "look-up")
+    stack.push_async_callback(asyncio.to_thread, threads.shutdown)  # before the store is closed
     return Sessions(store, sessions.max_records, threads), note
 
 

@@ -137,6 +137,7 @@ def _message(chunk: Mapping[str, Any]) -> AIMessageChunk:
     if isinstance(text, str) and message.keys() <= _OF_A_PIECE and not chunk.get("done"):
         piece = copy(_EMPTY)
         piece.content = text
+        piece.response_metadata = {}
         return piece
     thinking = message.get("thinking")
     counts = (chunk.get("prompt_eval_count"), chunk.get("eval_count"))

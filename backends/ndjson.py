@@ -181,7 +181,7 @@ async def _lines(response: httpx.Response) -> AsyncGenerator[list[bytes], None]:
     Gives what has come in portions, the first line alone; others get their turn in between.
     """
     rest = bytearray()
-    at_once = 1
+    at_once, given = 1, 0
     # What httpx does besides undoing a compression takes more time than all else that is done to a piece here.
     packed = "content-encoding" in response.headers
     pieces = response.aiter_bytes() if packed else cast("AsyncIterable[bytes]", response.stream)
@@ -191,10 +191,13 @@ async def _lines(response: httpx.Response) -> AsyncGenerator[list[bytes], None]:
         lines = [line for each in rest[:end].split(b"\n") if (line := bytes(each).strip())]
         del rest[:end]
         while lines:
-            yield lines[:at_once]
+            portion = lines[:at_once]
             del lines[:at_once]
-            if lines or at_once == 1:
+            yield portion
+            given += len(portion)
+            if given >= at_once:
                 await asyncio.sleep(0)
+                given = 0
             at_once = LINES_AT_ONCE
         if len(rest) > MAX_LINE_BYTES:
             raise UpstreamBroken(f"The model's server sent a line of more than {MAX_LINE_BYTES} bytes.")

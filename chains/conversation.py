@@ -11,8 +11,8 @@ from langchain_core.messages import AIMessage, BaseMessage, SystemMessage, ToolM
 from backends.json_bytes import json_bytes
 
 FINGERPRINT_CHARS = 32
-# Of some 10 KB at most each.
-TEXTS_KNOWN = 128
+# Of some 10 KB each, and 50 where a whole bank is among them.
+TEXTS_KNOWN = 32
 
 
 def fingerprints(messages: Sequence[BaseMessage], *, place: str = "") -> list[str]:

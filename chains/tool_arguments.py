@@ -73,7 +73,9 @@ class Toolbox:
 def read_json(text: str) -> Any:
     """The JSON value, with raw line breaks and tabs in its strings, and a comma behind a last value; None if none."""
     value = _value(text)
-    return _value(_STRING_OR_LAST_COMMA.sub(r"\1", text)) if value is None else value
+    if value is None and (mended := _STRING_OR_LAST_COMMA.sub(r"\1", text)) != text:
+        return _value(mended)
+    return value
 
 
 def _value(text: str) -> Any:

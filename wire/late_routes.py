@@ -10,19 +10,27 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 
 class LateRoutes:
-    """Has `add` add routes to the application, once; thread-safe."""
+    """Has `add` add routes to the application, once; thread-safe. What it fails with once, it fails with again."""
 
     def __init__(self, add: Callable[[], None]) -> None:
         self._add = add
         self._adding = threading.Lock()
+        self._failed: Exception | None = None
         self.are_added = False
 
     def ensure(self) -> None:
         """Return with the routes there; blocks."""
         with self._adding:
-            if not self.are_added:
+            if self._failed:
+                raise self._failed.with_traceback(None)
+            if self.are_added:
+                return
+            try:
                 self._add()
-                self.are_added = True
+            except Exception as error:
+                self._failed = error
+                raise
+            self.are_added = True
 
 
 class LateRoutesMiddleware:

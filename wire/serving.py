@@ -24,8 +24,6 @@ from wire.welcome import show_welcome
 
 # How long an answer that is broken off may take to tell its client so.
 BREAK_OFF_S = 2.0
-# Some requests' worth: Python's 700 are made several times in each, and those of other requests looked at each time.
-YOUNG_OBJECTS = 20_000
 
 log = structlog.get_logger(__name__)
 
@@ -90,10 +88,8 @@ class RouterServer(uvicorn.Server):
 
     async def _keep_what_is_loaded(self) -> None:
         """Full collections pass over what stays anyway: to look at each object of the libraries takes 0.1 s or more,
-        in which nobody is served. Young objects are looked at less often than is usual, as nearly all are freed
-        without: requests leave no circles behind.
+        in which nobody is served.
         """
-        gc.set_threshold(YOUNG_OBJECTS)
         gc.freeze()
         service: RouterService = self._app.state.service
         await loading_ended(service.embedder)
@@ -104,8 +100,10 @@ class RouterServer(uvicorn.Server):
         shown = f"[{host}]" if ":" in host else host
         service: RouterService = self._app.state.service
         # A bank is opened, and begun to be indexed, while the search for models goes on: the first chat finds it open.
-        status, bank = await asyncio.gather(service.models.settled(), self._bank(service))
-        show_welcome(self._settings, f"http://{shown}:{port}", status, bank)
+        async with asyncio.TaskGroup() as looking:
+            status = looking.create_task(service.models.settled())
+            bank = looking.create_task(self._bank(service))
+        show_welcome(self._settings, f"http://{shown}:{port}", status.result(), bank.result())
 
     async def _bank(self, service: RouterService) -> BankStatus | None:
         memory = self._settings.memory

@@ -180,6 +180,14 @@ async def test_pieces_are_streamed_one_by_one(ollama: ScriptedOllama) -> None:
     assert [chunk.text for chunk in chunks if chunk.text] == ["a", "b", "c"]
 
 
+async def test_what_is_noted_on_a_piece_is_on_no_other(ollama: ScriptedOllama) -> None:
+    ollama.script(Reply.text("a", "b"))
+    async with chat_model_to(ollama.base_url) as model:
+        async for chunk in model.astream("x"):
+            assert "mine" not in chunk.response_metadata
+            chunk.response_metadata["mine"] = True
+
+
 class Listener(AsyncCallbackHandler):
     def __init__(self) -> None:
         self.heard: list[str] = []

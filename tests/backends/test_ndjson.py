@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from itertools import pairwise
 from typing import Any
 
 import httpx
@@ -20,7 +21,7 @@ from config.errors import (
     RouterError,
     UpstreamBroken,
 )
-from tests.backends.backend_support import CHAT, MODEL, chunks_of, raw_server, text_of, transport_to
+from tests.backends.backend_support import CHAT, MODEL, PATIENT, chunks_of, raw_server, text_of, transport_to
 from tests.support.garbage import alive, nothing_collected
 from tests.support.scripted_ollama import Reply, ScriptedOllama
 
@@ -185,6 +186,27 @@ async def test_what_came_in_one_piece_holds_nobody_up() -> None:
             first.set()
     await sending
     assert turns[:2] == [1, 1 + LINES_AT_ONCE]
+
+
+async def test_many_pieces_of_a_line_each_hold_nobody_up() -> None:
+    """A connection that does not join what has come, as httpx's own, gives one line after the other without a pause."""
+    lines = [b'{"message": {"content": "a"}}\n'] * 10 * LINES_AT_ONCE + [b'{"done": true}\n']
+    chunks = b"".join(b"%x\r\n%b\r\n" % (len(line), line) for line in lines)
+    answer = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n" + chunks + b"0\r\n\r\n"
+    read, turns = 0, [0]
+
+    async def count_turns() -> None:
+        while True:
+            turns.append(read)
+            await asyncio.sleep(0)
+
+    async with raw_server(answer) as url, httpx.AsyncClient(base_url=url, trust_env=False) as client:
+        counting = asyncio.create_task(count_turns())
+        async for _ in ChatTransport(client, PATIENT).stream(CHAT):
+            read += 1
+        counting.cancel()
+    assert read == len(lines)
+    assert max(after - before for before, after in pairwise(turns)) <= LINES_AT_ONCE
 
 
 @pytest.mark.parametrize("place", [-1, 0, 1])

@@ -86,6 +86,12 @@ async def test_many_clients_and_an_index_being_built_keep_nobody_waiting(start: 
     assert spent[0][0] < LONGEST_S, spent[:3]
 
 
+async def test_conversations_are_looked_up_in_threads_of_their_own(running: Running) -> None:
+    """Those that all share may be busy with an index for seconds."""
+    assert (await running.chat()).status_code == 200
+    assert any(thread.name.startswith("look-up") for thread in threading.enumerate())
+
+
 class HeldEmbedder(WordEmbedder):
     """Embeds once it is let go."""
 

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
 import httpx
+import pytest
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
@@ -33,6 +34,22 @@ async def test_they_are_made_once_by_whoever_asks_first_below_their_paths() -> N
 
     assert [each.text for each in answers] == ["late"] * 8
     assert added == ["late"]
+
+
+def test_what_they_fail_with_is_told_each_time() -> None:
+    """A second try met the routes that the first had made, and told of those."""
+    tries: list[str] = []
+
+    def add() -> None:
+        tries.append("late")
+        raise ImportError("no such package")
+
+    routes = LateRoutes(add)
+    for _ in range(2):
+        with pytest.raises(ImportError, match="no such package"):
+            routes.ensure()
+    assert tries == ["late"]
+    assert not routes.are_added
 
 
 def test_nobody_goes_on_before_they_are_made() -> None:
