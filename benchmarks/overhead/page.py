@@ -63,7 +63,7 @@ def _overhead(told: Json) -> str:
         f"| | {' | '.join(COLUMNS)} |",
         f"|---|{'---:|' * len(COLUMNS)}",
         *(f"| `{name}` | {' | '.join(_cells(by_load))} |" for name, by_load in told["contenders"].items()),
-        *(f"\n`{name}` is missing: {reason}" for name, reason in told["missing"].items()),
+        *(f"\n{name} is missing: {reason}" for name, reason in told["missing"].items()),
     ]
     return "\n".join(lines) + "\n\nAll loads, with spreads: `benchmarks/results/overhead.md`.\n"
 

@@ -36,7 +36,7 @@ def test_a_contender_has_a_line_with_what_was_measured_of_it() -> None:
         "s to its answer": "2",
     }
     assert "| CPU ms of a tool turn of 21 chunks | ≤ 12 | 11.25 | yes |" in page
-    assert "`litellm` is missing: it is not installed." in page
+    assert "litellm is missing: it is not installed." in page
 
 
 def test_figures_take_the_place_of_those_before() -> None:
