@@ -29,7 +29,7 @@ from typing import Any
 import httpx
 import psutil
 
-from benchmarks.overhead.bodies import write_bank
+from benchmarks.overhead.bodies import BANK_PASSAGES, write_bank
 from benchmarks.overhead.contenders import bank_indexed, running
 
 ROOT = Path(__file__).parents[1]
@@ -37,7 +37,6 @@ POLL_EVERY_S = 0.02
 GIVE_UP_AFTER_S = 120.0
 STOP_WITHIN_S = 20.0
 BYTES_PER_MB = 1_000_000
-BANK_PASSAGES = 300
 CASES = (("without_memory", "ours_no_memory"), ("new_bank", "ours"), ("known_bank", "ours"))
 
 

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 import structlog
 from langgraph.store.base import BaseStore, GetOp, Item, Op, PutOp, Result
 
-from chains.conversation import digest_of, session_key
+from chains.conversation import digest_of_text, session_key
 from graphs.known import Known, blocks_in, first_known, held_by
 from graphs.session_store import SessionStore
 
@@ -131,8 +131,9 @@ class Sessions:
 
         A text is kept once, under its own digest, and never changes: the next block of a place leaves it as it is.
         """
-        text = {digest_of(block): {"block": block}} if block else {}
-        placed = {"is": digest_of(block) if block else "", "at": time.time()}
+        digest = digest_of_text(block) if block else ""
+        text = {digest: {"block": block}} if block else {}
+        placed = {"is": digest, "at": time.time()}
         await self._put(BLOCKS, {**text, **dict.fromkeys(places, placed)})
 
     async def keep_conversation(

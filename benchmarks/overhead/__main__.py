@@ -42,13 +42,12 @@ import psutil
 import uvloop
 
 from benchmarks.overhead import report, targets
-from benchmarks.overhead.bodies import kinds, write_bank
+from benchmarks.overhead.bodies import BANK_PASSAGES, kinds, write_bank
 from benchmarks.overhead.contenders import NAMES, RESULTS, Contender, Missing, bank_indexed, running
 from benchmarks.overhead.load import Refused
 from benchmarks.overhead.loads import CLIENTS, USUAL, Load, chosen
 from benchmarks.overhead.measure import Measurement
 
-BANK_PASSAGES = 300
 QUICK = ("*/stream_21/1", "tool_turn/stream_21/32", "tool_turn/paced_*/1")
 QUICK_ROUNDS, QUICK_SECONDS = 2, 0.4
 

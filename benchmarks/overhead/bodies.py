@@ -16,6 +16,7 @@ TOOLS = 25
 CLINE_BYTES = 60_000
 LONG_BYTES = 400_000
 LONG_TURNS = 40
+BANK_PASSAGES = 300
 NONCE = "0nonce0"
 _WORDS = """
 the of and to in a is that for it with as on be by this are from at which not but have an they one all were

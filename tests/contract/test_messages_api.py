@@ -22,6 +22,7 @@ WEATHER: Any = {
     "description": "The weather of a town.",
     "input_schema": {"type": "object", "properties": {"town": {"type": "string"}}, "required": ["town"]},
 }
+PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 
 
 @pytest_asyncio.fixture(loop_scope="module")
@@ -78,18 +79,20 @@ async def test_a_tool_is_called_and_its_result_answered(running: Running, anthro
     first = await anthropic.messages.create(model=MODEL, max_tokens=50, messages=HELLO, tools=[WEATHER])
     (call,) = first.content
     assert call.type == "tool_use"
-    result = {"type": "tool_result", "tool_use_id": call.id, "content": [{"type": "text", "text": "rain"}]}
+    image = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": PIXEL}}
+    result = {"type": "tool_result", "tool_use_id": call.id, "content": [{"type": "text", "text": "rain"}, image]}
     messages: Any = [
         *HELLO,
         {"role": "assistant", "content": first.content},
         {"role": "user", "content": [result, {"type": "text", "text": "and now?"}]},
     ]
-    second = await anthropic.messages.create(model=MODEL, max_tokens=50, messages=messages, tools=[WEATHER])
+    second = await anthropic.messages.create(model="memory_analysis", max_tokens=50, messages=messages, tools=[WEATHER])
     assert getattr(second.content[0], "text", "") == "Rain."
-    question, answer, told, asked = running.ollama.chats[1]["messages"]
+    question, answer, told, seen, asked = running.ollama.chats[1]["messages"]
     assert question["content"] == "hello"
     assert answer["tool_calls"][0]["function"] == {"name": "weather", "arguments": {"town": "Bonn"}}
     assert (told["role"], told["content"], told["tool_name"]) == ("tool", "rain", "weather")
+    assert (seen["role"], seen["images"]) == ("user", [PIXEL])
     assert (asked["role"], asked["content"]) == ("user", "and now?")
 
 
